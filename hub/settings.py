@@ -1,0 +1,107 @@
+"""
+What an operator of the hub can set. One definition per setting: a dataclass field is also the flag ``--field-name``,
+the environment variable ``HUB_FIELD_NAME`` and the chart value of the same words.
+
+A component is given its group, never the whole.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from dataclasses import Field
+
+
+def _default_storage() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "hubctl" / "storage"
+
+
+def _default_concurrency() -> int:
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+def _setting(default: Any, help_text: str, **more: Any) -> Any:
+    """One setting: its default (a value, or a callable that makes one) and the sentence ``--help`` shows."""
+    metadata = {"help": help_text, **more}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSettings:
+    """The host cluster, and which of its objects are ours."""
+
+    kubeconfig: Path | None = _setting(None, "Kubeconfig of the host cluster. Default: KUBECONFIG, ~/.kube/config, in-cluster.")
+    watch_namespace: str = _setting("", "Namespace to watch. Default: all.")
+    watch_label_selector: str = _setting("", "Reconcile only objects with these labels.")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How much may happen at once."""
+
+    concurrency: int = _setting(
+        _default_concurrency, "Helm runs that write at the same time, over all members. Default: 2 x cores, at least 4.", minimum=1
+    )
+    concurrency_per_member: int = _setting(4, "Helm runs that write at the same time on one member.", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What the hub listens on, and where artifacts are kept."""
+
+    storage_path: Path = _setting(_default_storage, "Folder of the artifact store and the git caches.")
+    listen: str = _setting("127.0.0.1:9790", "Address for health, metrics and artifacts; port 0 picks a free one.")
+    artifact_address: str = _setting("", "Host and port that artifact URLs name. Default: the listen address.")
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """What a member's kubeconfig may ask of this process."""
+
+    insecure_kubeconfig_exec: bool = _setting(False, "Let kubeconfig Secrets run exec credential plugins in the hub.")
+    insecure_kubeconfig_tls: bool = _setting(False, "Let kubeconfig Secrets switch TLS verification off.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the hub writes to stderr."""
+
+    log_level: str = _setting("info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error"))
+    log_format: str = _setting("text", "Shape of log lines.", choices=("text", "json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All groups."""
+
+    kube: KubeSettings = field(default_factory=KubeSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @staticmethod
+    def all_fields() -> Iterator[tuple[str, Field[Any]]]:
+        """Yield ``(group, field)`` for every setting; the manager makes its flags of them."""
+        for group in fields(Settings):
+            factory: Any = group.default_factory
+            for one in fields(factory):
+                yield group.name, one
+
+    @classmethod
+    def from_flags(cls, values: dict[str, Any]) -> Settings:
+        """Build the groups from a flat mapping of field names; a missing name keeps its default."""
+        groups: dict[str, dict[str, Any]] = {group.name: {} for group in fields(cls)}
+        for group, one in cls.all_fields():
+            if values.get(one.name) is not None:
+                groups[group][one.name] = values[one.name]
+        types: dict[str, Any] = {group.name: group.default_factory for group in fields(cls)}
+        return cls(**{name: types[name](**chosen) for name, chosen in groups.items()})
