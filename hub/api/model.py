@@ -81,6 +81,7 @@ class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", defer_build=True)
 
     RULES: ClassVar[tuple[Cel, ...]] = ()
+    __test__: ClassVar[bool] = False  # "Test" is a word of the API, not of pytest
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
