@@ -314,7 +314,10 @@ class HelmReleaseSpec(Spec):
         "Where Helm keeps its record, on the release's cluster. Default: the HelmRelease's namespace.", "", **NAMESPACE
     )
     kube_config: KubeConfig | None = about("The cluster to release to. Default: the one this object is in.", None)
-    service_account_name: str = about("ServiceAccount of this namespace to act as, on the target cluster.", "", **NAME)
+    # v2 forbids the empty name, v2beta1 did not: old manifests must apply.
+    service_account_name: str = about(
+        "ServiceAccount of this namespace to act as, on the target cluster.", "", maxLength=253
+    )
     depends_on: list[DependsOn] = about("HelmReleases that must be ready first.", factory=list)
     timeout: Duration | None = about("Longest time for any one Kubernetes operation. Default: 5m0s.", None)
     max_history: int | None = about("Revisions that Helm keeps; 0 is no limit. Default: 5.", None)
