@@ -41,11 +41,13 @@ class Waiting(HubError):
 
     Attributes:
         after: Seconds until the next look when no event comes before.
+        quiet: Tell nobody: the condition, or an earlier event, says enough.
     """
 
-    def __init__(self, reason: str, message: str, after: float = 30.0) -> None:
+    def __init__(self, reason: str, message: str, after: float = 30.0, *, quiet: bool = False) -> None:
         super().__init__(reason, message)
         self.after = after
+        self.quiet = quiet
 
 
 class Transient(HubError):
@@ -132,7 +134,9 @@ class Expired(ApiError):
     STATUS = 410
 
 
-_BY_STATUS: dict[int, type[ApiError]] = {c.STATUS: c for c in (NotFound, Conflict, Invalid, Forbidden, Unauthorized, Expired)}
+_BY_STATUS: dict[int, type[ApiError]] = {
+    c.STATUS: c for c in (NotFound, Conflict, Invalid, Forbidden, Unauthorized, Expired)
+}
 
 
 def api_error(status: int, reason: str, message: str, body: dict[str, Any] | None = None) -> ApiError:

@@ -38,7 +38,9 @@ def _setting(default: Any, help_text: str, **more: Any) -> Any:
 class KubeSettings:
     """The host cluster, and which of its objects are ours."""
 
-    kubeconfig: Path | None = _setting(None, "Kubeconfig of the host cluster. Default: KUBECONFIG, ~/.kube/config, in-cluster.")
+    kubeconfig: Path | None = _setting(
+        None, "Kubeconfig of the host cluster. Default: KUBECONFIG, ~/.kube/config, in-cluster."
+    )
     watch_namespace: str = _setting("", "Namespace to watch. Default: all.")
     watch_label_selector: str = _setting("", "Reconcile only objects with these labels.")
 
@@ -48,7 +50,9 @@ class RunSettings:
     """How much may happen at once."""
 
     concurrency: int = _setting(
-        _default_concurrency, "Helm runs that write at the same time, over all members. Default: 2 x cores, at least 4.", minimum=1
+        _default_concurrency,
+        "Helm runs that write at the same time, over all members. Default: 2 x cores, at least 4.",
+        minimum=1,
     )
     concurrency_per_member: int = _setting(4, "Helm runs that write at the same time on one member.", minimum=1)
 
@@ -66,15 +70,21 @@ class ServeSettings:
 class SecuritySettings:
     """What a member's kubeconfig may ask of this process."""
 
-    insecure_kubeconfig_exec: bool = _setting(False, "Let kubeconfig Secrets run exec credential plugins in the hub.")
-    insecure_kubeconfig_tls: bool = _setting(False, "Let kubeconfig Secrets switch TLS verification off.")
+    insecure_kubeconfig_exec: bool = _setting(
+        default=False, help_text="Let kubeconfig Secrets run exec credential plugins in the hub."
+    )
+    insecure_kubeconfig_tls: bool = _setting(
+        default=False, help_text="Let kubeconfig Secrets switch TLS verification off."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the hub writes to stderr."""
 
-    log_level: str = _setting("info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error"))
+    log_level: str = _setting(
+        "info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error")
+    )
     log_format: str = _setting("text", "Shape of log lines.", choices=("text", "json"))
 
 

@@ -1,0 +1,133 @@
+"""
+The actions: each is one run of helm through the member's gateway, with the options that the HelmRelease asks for.
+
+Whether a run succeeded is not decided here: the loop believes what Helm stored. An action raises ``ToolFailed`` when
+helm said no, and ``MemberUnreachable`` when the member did not answer, whatever helm made of that.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hub.api.meta import NAMESPACES
+from hub.errors import Conflict, ToolFailed, Transient
+from hub.members.gateway import RunPolicy
+from hub.release import options, remediation
+from hub.release.chart import OWNER_NAME, OWNER_NAMESPACE
+from hub.release.helm import Run
+from hub.release.plan import Action
+from hub.release.storage import ATTEMPT_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from hub.api.helm import HelmRelease
+    from hub.content.fetch import ArtifactReader
+    from hub.members.gateway import Gateway
+    from hub.members.member import Member
+    from hub.release.helm import Helm
+    from hub.release.loop import Request
+    from hub.release.names import Target
+    from hub.release.storage import StoredRelease
+    from hub.runtime.events import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Runs helm for releases on one member."""
+
+    helm: Helm
+    gateway: Gateway
+    artifacts: ArtifactReader
+    recorder: Recorder
+    member: Member
+
+    async def run(self, action: Action, request: Request, stored: StoredRelease | None) -> None:
+        """
+        Run one action to its end.
+
+        Raises:
+            ToolFailed: Helm said no.
+            MemberUnreachable: The member did not answer; nothing is known about what helm did.
+        """
+        release, target = request.release, request.target
+        labels = {ATTEMPT_LABEL: request.desired.attempt}
+        was_server_side = stored is None or stored.server_side
+        if action is Action.INSTALL:
+            await self._create_namespaces(release, target)
+        chart = await self.artifacts.open(request.artifact)
+        async with self._run(release, target, force=_forced(release, action)) as run:
+            match action:
+                case Action.INSTALL:
+                    await self.helm.install(run, chart, request.values, options.install(release, labels))
+                case Action.UPGRADE:
+                    chosen = options.upgrade(release, labels, was_server_side=was_server_side)
+                    await self.helm.upgrade(run, chart, request.values, chosen)
+                case Action.ROLLBACK:
+                    chosen_rollback = options.rollback(release, was_server_side=was_server_side)
+                    await self.helm.rollback(run, _rollback_version(release), chosen_rollback)
+                case Action.UNINSTALL:
+                    await self.helm.uninstall(run, options.uninstall(release))
+                case Action.TEST:
+                    await self.helm.test(run, options.test(release))
+                case _:
+                    raise ValueError(f"'{action}' is not an action of helm")
+
+    async def uninstall(self, release: HelmRelease, target: Target) -> None:
+        """Uninstall a release from where it was. Raises as :meth:`run`."""
+        async with self._run(release, target, force=False) as run:
+            await self.helm.uninstall(run, options.uninstall(release))
+
+    @asynccontextmanager
+    async def _run(self, release: HelmRelease, target: Target, *, force: bool) -> AsyncIterator[Run]:
+        """Open the way to the member for one helm process, and tell what happened on it."""
+        policy = RunPolicy(
+            release_namespace=target.namespace,
+            storage_namespace=target.storage_namespace,
+            labels={OWNER_NAME: release.metadata.name, OWNER_NAMESPACE: release.metadata.namespace},
+            force=force,
+        )
+        async with self.gateway.session(self.member, policy) as session:
+            try:
+                yield Run(session.kubeconfig, target.name, target.namespace, session.redact)
+            except ToolFailed as error:
+                if session.unreachable is not None:
+                    raise session.unreachable from error
+                raise
+            finally:
+                self._tell_replaced(release, target, session.replaced)
+
+    def _tell_replaced(self, release: HelmRelease, target: Target, replaced: Iterable[str]) -> None:
+        """Name each object that a force deleted and made anew: whoever watches it should know why it was gone."""
+        for name in replaced:
+            text = f"Replaced {name} of release {target}: the member refused to change an immutable field"
+            self.recorder.normal(release, "ObjectReplaced", text)
+
+    async def _create_namespaces(self, release: HelmRelease, target: Target) -> None:
+        """Create the target namespace and the storage namespace, when the release may."""
+        install = release.spec.install
+        if not (install and install.create_namespace and release.spec.target_namespace):
+            return
+        for name in dict.fromkeys((target.namespace, target.storage_namespace)):
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            with suppress(Conflict):  # it exists
+                await self.member.client.create(NAMESPACES, body)
+
+
+def _forced(release: HelmRelease, action: Action) -> bool:
+    match action:
+        case Action.UPGRADE:
+            return bool(release.spec.upgrade and release.spec.upgrade.force)
+        case Action.ROLLBACK:
+            return bool(release.spec.rollback and release.spec.rollback.force)
+        case _:
+            return False
+
+
+def _rollback_version(release: HelmRelease) -> int:
+    goal = remediation.rollback_target(release)
+    if goal is None:
+        raise Transient("RollbackFailed", "missing target release for rollback")
+    return goal.version

@@ -1,0 +1,240 @@
+"""
+The HelmRelease controller: gathers what a release needs, step by step, and hands it to the loop.
+
+The order of the steps is Flux's: chart object, dependencies, chart ready, values, member, target change, failure
+counters, attempt, loop. A step that cannot go on raises; :mod:`hub.runtime.steps` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from hub.api.helm import HelmRelease
+from hub.api.meta import FORCE_AT, RESET_AT, Key
+from hub.content.values import values_digest
+from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient, Waiting
+from hub.release import history, messages, remediation
+from hub.release.actions import Actions
+from hub.release.chart import Charts, ChartSource
+from hub.release.loop import Loop, Request
+from hub.release.names import Target, target_of
+from hub.release.state import Desired
+from hub.release.storage import Storage
+from hub.release.summary import ready
+from hub.release.values import compose
+from hub.runtime.steps import Attempt, Reconciler
+
+if TYPE_CHECKING:
+    from hub.content.fetch import ArtifactReader
+    from hub.kube.client import Client
+    from hub.members.gateway import Gateway
+    from hub.members.member import Member
+    from hub.members.pool import Pool
+    from hub.release.helm import Helm
+    from hub.runtime.cache import Cache
+    from hub.runtime.events import Recorder
+    from hub.runtime.secrets import SecretReader
+
+
+class HelmReleaseReconciler(Reconciler[HelmRelease]):
+    """Brings HelmReleases to their desired state on their members."""
+
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        recorder: Recorder,
+        *,
+        secrets: SecretReader,
+        artifacts: ArtifactReader,
+        pool: Pool,
+        gateway: Gateway,
+        helm: Helm,
+    ) -> None:
+        super().__init__(client, cache, recorder)
+        self._charts = Charts(client, cache, recorder)
+        self._secrets = secrets
+        self._artifacts = artifacts
+        self._pool = pool
+        self._gateway = gateway
+        self._helm = helm
+
+    async def steps(self, attempt: Attempt[HelmRelease]) -> float:
+        """Bring one release to its desired state; return its interval in seconds. Raises ``HubError``."""
+        release = attempt.resource
+        chart_key = await self._charts.sync(release)
+        self._dependencies(release)
+        source = self._charts.ready(chart_key)
+        values = await compose(release, self._secrets)
+        member = await self._member(release)
+        desired = _desired(release, source, values)
+        async with member.turn():
+            storage = member.storage(Storage)
+            await self._leave_old_target(attempt, member, storage, source)
+            _reset_failures(release, desired)
+            _record_attempt(release, desired)
+            request = Request(attempt, target_of(release), desired, storage, values, source.artifact)
+            await Loop(request, self._actions(member), self.recorder).run()
+        return release.spec.interval.seconds
+
+    async def finalize(self, attempt: Attempt[HelmRelease]) -> None:
+        """Uninstall the release and delete its HelmChart; a suspended release leaves both behind."""
+        release = attempt.resource
+        if release.spec.suspend:
+            return
+        if release.status.storage_namespace and release.status.history:
+            await self._uninstall(attempt)
+        await self._charts.remove(release)
+
+    def summarize(self, attempt: Attempt[HelmRelease], error: HubError | None) -> None:
+        """Write ``Ready``, and remember the one-off requests as handled."""
+        release = attempt.resource
+        annotations = release.metadata.annotations
+        if forced := annotations.get(FORCE_AT):
+            release.status.last_handled_force_at = forced
+        if reset := annotations.get(RESET_AT):
+            release.status.last_handled_reset_at = reset
+        test = release.spec.test
+        if not (test and test.enable):
+            attempt.conditions.delete("TestSuccess")
+        if isinstance(error, MemberUnreachable):
+            error = _with_last_good(error, release)
+        summary = ready(attempt.conditions, error, count_tests=bool(test and test.enable and not test.ignore_failures))
+        if summary is not None:
+            attempt.conditions.mark("Ready", *summary)
+
+    def _dependencies(self, release: HelmRelease) -> None:
+        """Every release in ``dependsOn`` must be ready for its current generation. Raises ``Waiting``."""
+        for dependency in release.spec.depends_on:
+            key = Key("HelmRelease", dependency.namespace or release.metadata.namespace, dependency.name)
+            found = self.cache.get(key)
+            where = f"{key.namespace}/{key.name}"
+            if found is None:
+                why = f"unable to get '{where}' dependency: not found"
+            elif not _is_ready(found):
+                why = f"dependency '{where}' is not ready"
+            else:
+                continue
+            raise Waiting("DependencyNotReady", why)
+
+    async def _member(self, release: HelmRelease) -> Member:
+        return await self._pool.get(
+            release.metadata.namespace, release.spec.kube_config, release.spec.service_account_name
+        )
+
+    def _actions(self, member: Member) -> Actions:
+        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member)
+
+    async def _leave_old_target(
+        self, attempt: Attempt[HelmRelease], member: Member, storage: Storage, source: ChartSource
+    ) -> None:
+        """Uninstall what was installed under another name, namespace or chart."""
+        release = attempt.resource
+        old = _old_target(release, source)
+        if old is None:
+            return
+        await self._uninstall_from(attempt, member, storage, old)
+        release.status.history = []
+        release.status.storage_namespace = ""
+        release.status.failures = release.status.install_failures = release.status.upgrade_failures = 0
+
+    async def _uninstall(self, attempt: Attempt[HelmRelease]) -> None:
+        release = attempt.resource
+        try:
+            member = await self._member(release)
+        except Transient as error:
+            if isinstance(error.__cause__, NotFound):
+                return  # without the kubeconfig nobody can reach the release any more
+            raise
+        latest = release.status.history[0]
+        old = Target(latest.name, latest.namespace, release.status.storage_namespace)
+        async with member.turn():
+            await self._uninstall_from(attempt, member, member.storage(Storage), old)
+
+    async def _uninstall_from(
+        self, attempt: Attempt[HelmRelease], member: Member, storage: Storage, target: Target
+    ) -> None:
+        release = attempt.resource
+        latest = release.status.history[0]
+        revision, chart = history.revision_of(latest), history.chart_of(latest)
+        if await storage.latest(target) is None:
+            attempt.conditions.mark("Released", "False", *messages.not_found(revision))
+            return
+        try:
+            await self._actions(member).uninstall(release, target)
+        except ToolFailed as error:
+            words = messages.not_uninstalled(revision, chart, error.message)
+            attempt.conditions.mark("Released", "False", *words)
+            raise Transient(*words) from error
+        words = messages.uninstalled(revision, chart)
+        attempt.conditions.mark("Released", "False", *words)
+        self.recorder.normal(release, *words)
+
+
+def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object]) -> Desired:
+    config = values_digest(values)
+    forced = release.metadata.annotations.get(FORCE_AT, "") if remediation.forced(release) else ""
+    identity = (release.metadata.uid, source.name, source.version, source.artifact.digest, config, forced)
+    test = release.spec.test
+    block = remediation.active(release)
+    return Desired(
+        chart_name=source.name,
+        chart_version=source.version,
+        config_digest=config,
+        attempt=hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32],
+        test=bool(test and test.enable),
+        ignore_test_failures=bool(block.ignore_tests if block else test and test.ignore_failures),
+    )
+
+
+def _reset_failures(release: HelmRelease, desired: Desired) -> None:
+    """Failures count against one desired state; another one starts anew."""
+    status = release.status
+    if (
+        release.metadata.generation != status.last_attempted_generation
+        or desired.chart_version != status.last_attempted_revision
+        or desired.config_digest != status.last_attempted_config_digest
+        or remediation.reset_requested(release)
+    ):
+        status.failures = status.install_failures = status.upgrade_failures = 0
+
+
+def _record_attempt(release: HelmRelease, desired: Desired) -> None:
+    status = release.status
+    status.last_attempted_generation = release.metadata.generation
+    status.last_attempted_revision = desired.chart_version
+    status.last_attempted_config_digest = desired.config_digest
+
+
+def _old_target(release: HelmRelease, source: ChartSource) -> Target | None:
+    """Return where the release was, when that is not where it should be now."""
+    status = release.status
+    if not status.storage_namespace or not status.history:
+        return None
+    latest = status.history[0]
+    old = Target(latest.name, latest.namespace, status.storage_namespace)
+    upgrade = release.spec.upgrade
+    in_place = bool(upgrade and upgrade.chart_name_change_strategy == "InPlaceUpdate")
+    same_chart = in_place or latest.chart_name == source.name
+    return None if old == target_of(release) and same_chart else old
+
+
+def _is_ready(release: object) -> bool:
+    if not isinstance(release, HelmRelease):
+        return False
+    condition = release.status.condition("Ready")
+    return (
+        release.status.observed_generation == release.metadata.generation
+        and condition is not None
+        and condition.status == "True"
+    )
+
+
+def _with_last_good(error: MemberUnreachable, release: HelmRelease) -> MemberUnreachable:
+    """Say what still runs there, so that nobody has to look elsewhere."""
+    good = next((one for one in release.status.history if one.status == "deployed"), None)
+    if good is None:
+        return error
+    text = f"{error.message}; last good revision is {history.revision_of(good)} with chart {history.chart_of(good)}"
+    return MemberUnreachable(error.member, text)

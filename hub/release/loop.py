@@ -1,0 +1,315 @@
+"""
+The loop of one reconcile: observe, classify, plan, act, record, until the release has settled.
+
+Each type of action (release, test, unlock, drift, remediate) happens at most once, and a remediation ends the loop.
+What counts is what Helm stored, not how the command ended: a failure without a new revision changed nothing and is
+tried again with backoff; one with a new revision counts against the retries.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from hub.api.meta import Duration
+from hub.errors import Stalled, ToolFailed, Transient, Waiting
+from hub.release import history, messages, options, remediation, state
+from hub.release.plan import Action, Rollback, Status, next_action
+
+if TYPE_CHECKING:
+    from hub.api.helm import HelmRelease, Snapshot
+    from hub.api.meta import Artifact
+    from hub.release.actions import Actions
+    from hub.release.names import Target
+    from hub.release.storage import Storage, StoredRelease
+    from hub.runtime.events import Recorder
+    from hub.runtime.steps import Attempt
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Request:
+    """Everything one reconcile needs to know, gathered before helm is touched."""
+
+    attempt: Attempt[HelmRelease]
+    target: Target
+    desired: state.Desired
+    storage: Storage
+    values: dict[str, Any] = field(repr=False)
+    artifact: Artifact
+
+    @property
+    def release(self) -> HelmRelease:
+        return self.attempt.resource
+
+    @property
+    def chart_words(self) -> str:
+        """``<chart>@<version>`` of what is desired."""
+        return f"{self.desired.chart_name}@{self.desired.chart_version}"
+
+
+class Loop:
+    """Brings one release to its desired state."""
+
+    def __init__(self, request: Request, actions: Actions, recorder: Recorder) -> None:
+        self._request = request
+        self._actions = actions
+        self._recorder = recorder
+        self._done: set[str] = set()
+
+    async def run(self) -> None:
+        """
+        Act until the release has settled.
+
+        Raises:
+            Stalled: No retries are left, or a rollback has no target.
+            Waiting: The release failed and is tried again.
+            Transient: An action failed without changing anything.
+        """
+        request = self._request
+        while True:
+            stored = await self._observe()
+            found = state.classify(stored, request.release.status.history, request.desired)
+            _log.debug("Release state", extra={"state": found.status.value, "why": found.reason})
+            action = await self._plan(found.status)
+            if action is None or action.kind in self._done:
+                break
+            self._done.add(action.kind)
+            await self._act(action, stored, found)
+            if action.kind == "remediate":
+                break
+        self._conclude(found.status)
+
+    async def _observe(self) -> StoredRelease | None:
+        """Read the newest revision, and take up one of our own that a kill kept us from recording."""
+        request = self._request
+        stored = await request.storage.latest(request.target)
+        status = request.release.status
+        latest = status.history[0] if status.history else None
+        if stored is None or (latest and latest.version >= stored.version):
+            return stored
+        if action := self._own_action(stored, latest):
+            status.history = history.record(status.history, stored, action.value)
+            _log.info("Adopted a revision that an earlier process made", extra={"revision": str(stored)})
+        return stored
+
+    def _own_action(self, stored: StoredRelease, latest: Snapshot | None) -> Action | None:
+        """Return the action of ours that made an unrecorded revision, and make up for what recording it does."""
+        status, conditions = self._request.release.status, self._request.attempt.conditions
+        goal = remediation.rollback_target(self._request.release)
+        if latest and goal and latest.status == "failed" and stored.is_rollback_to(goal.version):
+            revision, chart = history.revision_of(goal), history.chart_of(goal)
+            conditions.mark("Remediated", "True", *messages.succeeded(Action.ROLLBACK, revision, chart))
+            return Action.ROLLBACK
+        if stored.attempt != self._request.desired.attempt or not stored.settled:
+            return None
+        action = Action.UPGRADE if latest else Action.INSTALL
+        status.last_attempted_release_action = _word(action)
+        if stored.status == "failed":
+            self._count_failure(action)
+            words = messages.failed(action, str(self._request.target), stored.chart, stored.description)
+            conditions.mark("Released", "False", *words)
+        return action
+
+    async def _plan(self, status: Status) -> Action | None:
+        release = self._request.release
+        try:
+            return next_action(status, remediation.policy(release, rollback_to=await self._rollback_state(status)))
+        except Stalled as stop:
+            if stop.reason == "RetriesExceeded":
+                raise self._exhausted() from stop
+            raise Stalled(stop.reason, f"Failed to perform remediation: {stop.message}") from stop
+
+    async def _rollback_state(self, status: Status) -> Rollback:
+        """Look whether the rollback target is still what we made; only asked when something failed."""
+        if status is not Status.FAILED:
+            return Rollback.READY
+        target = remediation.rollback_target(self._request.release)
+        if target is None:
+            return Rollback.MISSING
+        stored = await self._request.storage.revision(self._request.target, target.version)
+        return Rollback.READY if stored is not None and _intact(stored, target) else Rollback.CHANGED
+
+    async def _act(self, action: Action, stored: StoredRelease | None, found: state.State) -> None:
+        request = self._request
+        _log.info("Running action", extra={"action": action.value, "why": found.reason, "release": str(request.target)})
+        match action:
+            case Action.UNLOCK if stored is not None:
+                await self._unlock(stored)
+            case Action.INSTALL | Action.UPGRADE:
+                await self._release(action, stored, found)
+            case Action.ROLLBACK | Action.UNINSTALL if stored is not None:
+                await self._remediate(action, stored)
+            case Action.TEST if stored is not None:
+                await self._test(stored)
+            case _:
+                raise Transient("StateError", f"action '{action.value}' is not possible in state {found.status.value}")
+
+    async def _unlock(self, stored: StoredRelease) -> None:
+        request = self._request
+        freed = await request.storage.unlock(request.target, stored)
+        words = messages.unlocked(str(freed), freed.chart, stored.status)
+        request.attempt.conditions.mark("Released", "False", *words)
+        self._recorder.normal(request.release, *words)
+
+    async def _release(self, action: Action, stored: StoredRelease | None, found: state.State) -> None:
+        request, status = self._request, self._request.release.status
+        if action is Action.INSTALL or found.status is Status.UNMANAGED:
+            status.history = []
+        status.last_attempted_release_action = _word(action)
+        status.storage_namespace = request.target.storage_namespace
+        request.attempt.conditions.delete("TestSuccess", "Remediated")
+        await self._announce(action, ready=True)
+        error = await self._try(action, stored)
+        after = await request.storage.latest(request.target)
+        if after is not None and _changed(stored, after) and not after.pending:
+            status.history = history.record(status.history, after, action.value, before=stored)
+        if error is None and after is not None:
+            self._succeed(messages.succeeded(action, str(after), after.chart), "Released")
+            if request.desired.test:
+                words = messages.awaiting_tests(str(after), after.chart)
+                request.attempt.conditions.mark("TestSuccess", "Unknown", *words)
+            return
+        words = messages.failed(
+            action, str(request.target), request.chart_words, error.message if error else "no release"
+        )
+        request.attempt.conditions.mark("Released", "False", *words)
+        status.failures += 1
+        if after is None or after.pending or not _changed(stored, after):
+            # Nothing was released, or helm itself was killed: no failure of the release, so it costs no retry.
+            raise Transient(*words)
+        self._count_failure(action)
+        self._recorder.warning(request.release, *words)
+
+    async def _remediate(self, action: Action, stored: StoredRelease) -> None:
+        request, status = self._request, self._request.release.status
+        status.history = history.truncated(status.history, ignore_tests=self._ignore_tests())
+        goal = remediation.rollback_target(request.release)
+        await self._announce(action)
+        error = await self._try(action, stored)
+        after = await request.storage.latest(request.target)
+        if action is Action.ROLLBACK and goal is not None:
+            revision, chart = history.revision_of(goal), history.chart_of(goal)
+        else:
+            revision, chart = str(stored), stored.chart
+        if after is not None and _changed(stored, after):
+            status.history = history.record(status.history, after, action.value, before=stored)
+        elif after is None and action is Action.UNINSTALL:
+            status.history = history.uninstalled(status.history, stored)
+        if error is None:
+            self._succeed(messages.succeeded(action, revision, chart), "Remediated")
+            return
+        words = messages.failed(action, revision, chart, error.message)
+        request.attempt.conditions.mark("Remediated", "False", *words)
+        status.failures += 1
+        if after is not None and not _changed(stored, after):
+            raise Transient(*words)
+        self._recorder.warning(request.release, *words)
+
+    async def _test(self, stored: StoredRelease) -> None:
+        request, status = self._request, self._request.release.status
+        await self._announce(Action.TEST)
+        error = await self._try(Action.TEST, stored)
+        after = await request.storage.latest(request.target) or stored
+        status.history = history.record(status.history, after)
+        hooks = history.test_hooks(after)
+        status.history[0].test_hooks = hooks
+        if error is None:
+            self._succeed(messages.tested(str(after), after.chart, len(hooks)), "TestSuccess")
+            return
+        words = messages.failed(Action.TEST, str(after), after.chart, error.message)
+        request.attempt.conditions.mark("TestSuccess", "False", *words)
+        self._recorder.warning(request.release, *words)
+        status.failures += 1
+        if not history.has_failed_test(status.history[0]):
+            raise Transient(*words)
+        if not self._ignore_tests():
+            self._count_failure(Action(status.last_attempted_release_action or "upgrade"))
+
+    async def _try(self, action: Action, stored: StoredRelease | None) -> ToolFailed | None:
+        try:
+            await self._actions.run(action, self._request, stored)
+        except ToolFailed as error:
+            return error
+        return None
+
+    async def _announce(self, action: Action, *, ready: bool = False) -> None:
+        timeout = options.timeout_of(self._request.release, action)
+        await self._request.attempt.progressing(messages.running(action, timeout), ready=ready)
+
+    def _succeed(self, words: messages.Words, condition: str) -> None:
+        self._request.attempt.conditions.mark(condition, "True", *words)
+        self._recorder.normal(self._request.release, *words, annotations=self._annotations())
+
+    def _annotations(self) -> dict[str, str]:
+        desired = self._request.desired
+        return {
+            "helm.toolkit.fluxcd.io/revision": desired.chart_version,
+            "helm.toolkit.fluxcd.io/token": desired.config_digest,
+        }
+
+    def _count_failure(self, action: Action) -> None:
+        status = self._request.release.status
+        if action is Action.INSTALL:
+            status.install_failures += 1
+        else:
+            status.upgrade_failures += 1
+
+    def _ignore_tests(self) -> bool:
+        block = remediation.active(self._request.release)
+        return bool(block and block.ignore_tests)
+
+    def _exhausted(self) -> Stalled:
+        release = self._request.release
+        action = release.status.last_attempted_release_action or "install"
+        return Stalled("RetriesExceeded", messages.exhausted(action, remediation.failures(release)))
+
+    def _conclude(self, status: Status) -> None:
+        """Turn where the loop stopped into what happens next."""
+        request = self._request
+        release, conditions = request.release, request.attempt.conditions
+        if "remediate" not in self._done and status in (Status.IN_SYNC, Status.DRIFTED):
+            self._in_sync()
+            return
+        block = remediation.active(release)
+        if block is None or (status is not Status.FAILED and "remediate" not in self._done):
+            raise Transient("StateError", f"release {request.target} is still {status.value} after what was done")
+        if block.retry:
+            interval = block.retry_interval or 0.0
+            raise Waiting(
+                "ProgressingWithRetry", f"retrying after {Duration.from_seconds(interval)}", after=interval, quiet=True
+            )
+        failed = remediation.failures(release)
+        uninstalled = release.status.last_attempted_release_action == "upgrade" and block.remedy is Action.UNINSTALL
+        if block.exhausted(failed) and not uninstalled:
+            raise self._exhausted()
+        last = conditions.get("Released")
+        raise Waiting("ProgressingWithRetry", last.message if last else "retrying", after=0.0, quiet=True)
+
+    def _in_sync(self) -> None:
+        """A settled release says so, whatever was said on the way there."""
+        request, status = self._request, self._request.release.status
+        conditions = request.attempt.conditions
+        status.history = history.truncated(status.history, ignore_tests=self._ignore_tests())
+        latest = status.history[0] if status.history else None
+        if latest is None or (conditions.is_true("Released") and conditions.get("Remediated") is None):
+            return
+        action = Action.INSTALL if latest.action == "install" else Action.UPGRADE
+        revision, chart = history.revision_of(latest), history.chart_of(latest)
+        conditions.delete("Remediated")
+        conditions.mark("Released", "True", *messages.succeeded(action, revision, chart))
+
+
+def _word(action: Action) -> Literal["install", "upgrade"]:
+    return "install" if action is Action.INSTALL else "upgrade"
+
+
+def _changed(before: StoredRelease | None, after: StoredRelease) -> bool:
+    return before is None or (before.secret, before.resource_version) != (after.secret, after.resource_version)
+
+
+def _intact(stored: StoredRelease, target: Snapshot) -> bool:
+    """Whether a stored revision is the one in the snapshot; its status may have become ``superseded`` meanwhile."""
+    return target.api_version != "v2" or target.digest in (stored.digest, stored.digest_as(target.status))

@@ -1,0 +1,104 @@
+"""
+Compare what Helm stored on the member with what is desired: the only place that looks. Pure.
+
+The order of the questions is Flux's (its ``DetermineReleaseState``); each answer carries the reason in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from hub.errors import Transient
+from hub.release import history
+from hub.release.plan import Status
+from hub.release.storage import UNLOCKED
+
+if TYPE_CHECKING:
+    from hub.api.helm import Snapshot
+    from hub.release.storage import StoredRelease
+
+
+class State(NamedTuple):
+    """Classification of a release, and why."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the release should become.
+
+    Attributes:
+        chart_name: Name in the chart.
+        chart_version: Version in the packaged chart, with its build metadata.
+        config_digest: Digest of the composed values.
+        attempt: Identity of this very desired state; stored revisions carry it as a release label.
+        test: Helm tests are part of being ready.
+        ignore_test_failures: A failed test does not make the release a failed one.
+        changed: Fields beyond chart and values that differ from what was last applied, as reasons in words.
+    """
+
+    chart_name: str
+    chart_version: str
+    config_digest: str
+    attempt: str
+    test: bool = False
+    ignore_test_failures: bool = False
+    changed: str = ""
+
+
+def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: Desired) -> State:
+    """
+    Return the state of the release.
+
+    Raises:
+        Transient: Helm stored a status that no rule covers (reason ``StateError``).
+    """
+    if stored is None:
+        return State(Status.ABSENT, "no release in storage for object")
+    if stored.pending:
+        return State(Status.LOCKED, f"release with status '{stored.status}'")
+    if not snapshots:
+        if stored.status == "uninstalled":
+            return State(Status.ABSENT, "found uninstalled release in storage")
+        return State(Status.UNMANAGED, "found existing release in storage")
+    latest = snapshots[0]
+    if (latest.name, latest.namespace, latest.version) != (stored.name, stored.namespace, stored.version):
+        return _unrecorded(stored, latest, desired)
+    if latest.api_version == "v2" and latest.digest != stored.digest:
+        return State(Status.UNMANAGED, "release digest verification error")
+    match stored.status:
+        case "failed":
+            return State(Status.FAILED, "release is in a failed state")
+        case "uninstalled":
+            return State(Status.ABSENT, "found uninstalled release in storage")
+        case "deployed":
+            return _deployed(stored, latest, desired)
+        case other:
+            raise Transient("StateError", f"Could not determine release state: unsupported release status '{other}'")
+
+
+def _unrecorded(stored: StoredRelease, latest: Snapshot, desired: Desired) -> State:
+    """A revision we have not recorded: either an action of ours that a kill cut short, or somebody else's."""
+    if latest.status == "failed" and stored.description == UNLOCKED.format("pending-rollback"):
+        return State(Status.FAILED, "the rollback was interrupted")
+    if stored.attempt == desired.attempt:
+        return State(Status.OUT_OF_SYNC, "the last attempt was interrupted")
+    return State(Status.UNMANAGED, "release not observed to be made for object")
+
+
+def _deployed(stored: StoredRelease, latest: Snapshot, desired: Desired) -> State:
+    if (stored.chart_name, stored.chart_version) != (desired.chart_name, desired.chart_version):
+        return State(Status.OUT_OF_SYNC, "release chart changed")
+    if stored.config_digest != desired.config_digest:
+        return State(Status.OUT_OF_SYNC, "release config values changed")
+    if desired.changed:
+        return State(Status.OUT_OF_SYNC, desired.changed)
+    if desired.test:
+        if not history.was_tested(latest):
+            return State(Status.UNTESTED, "release has not been tested")
+        if history.has_failed_test(latest) and not desired.ignore_test_failures:
+            return State(Status.FAILED, "release has test in failed phase")
+    return State(Status.IN_SYNC, "release is in sync")

@@ -1,0 +1,250 @@
+"""
+Helm's storage on the member: one Secret for each revision, in the storage namespace.
+
+The payload is JSON, gzipped and base64-encoded by Helm and base64-encoded once more by Kubernetes. Decoding keeps the
+order of keys and the text of numbers, because the digest in ``status.history`` is taken over JSON as Go writes it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hub.api.meta import SECRETS
+from hub.content.values import values_digest
+from hub.errors import Conflict, NotFound, Transient
+from hub.release import gojson
+
+if TYPE_CHECKING:
+    from hub.kube.client import Client
+    from hub.release.names import Target
+
+ATTEMPT_LABEL = "hubctl.io/attempt"
+"""Release label that ties a stored revision to the desired state it was made for."""
+
+UNLOCKED = "Release unlocked from stale '{}' state"
+_GZIP = b"\x1f\x8b"
+_CUT_SHORT = re.compile(r"^Release unlocked from stale|context canceled|signal: ")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """One revision as Helm stored it.
+
+    Attributes:
+        raw: The whole decoded payload, keys in Helm's order.
+        secret: Name of the storage Secret.
+        resource_version: Version of that Secret when it was read.
+        attempt: Value of the attempt label; empty when somebody else made the revision.
+    """
+
+    raw: dict[str, Any] = field(repr=False)
+    secret: str
+    resource_version: str
+    attempt: str = ""
+    digest: str = ""
+    config_digest: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.raw.get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        return str(self.raw.get("namespace", ""))
+
+    @property
+    def version(self) -> int:
+        return int(self.raw.get("version", 0))
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return self.raw.get("info") or {}
+
+    @property
+    def status(self) -> str:
+        return str(self.info.get("status", "unknown"))
+
+    @property
+    def description(self) -> str:
+        return str(self.info.get("description", ""))
+
+    @property
+    def pending(self) -> bool:
+        """Whether helm is at work on the revision, or died while it was."""
+        return self.status.startswith("pending-")
+
+    @property
+    def settled(self) -> bool:
+        """Whether helm came to a verdict of its own; a run that was cut short has none."""
+        return self.status == "deployed" or (self.status == "failed" and not _CUT_SHORT.search(self.description))
+
+    def is_rollback_to(self, version: int) -> bool:
+        """Whether helm says that the revision is a finished rollback to a version."""
+        return self.status == "deployed" and self.description == f"Rollback to {version}"
+
+    def digest_as(self, status: str) -> str:
+        """Return the digest that the revision has once Helm gives it another status."""
+        return _digest(self.raw | {"info": self.info | {"status": status}})
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return (self.raw.get("chart") or {}).get("metadata") or {}
+
+    @property
+    def chart_name(self) -> str:
+        return str(self.metadata.get("name", ""))
+
+    @property
+    def chart_version(self) -> str:
+        return str(self.metadata.get("version", ""))
+
+    @property
+    def app_version(self) -> str:
+        return str(self.metadata.get("appVersion", ""))
+
+    @property
+    def manifest(self) -> str:
+        return str(self.raw.get("manifest", ""))
+
+    @property
+    def hooks(self) -> list[dict[str, Any]]:
+        return self.raw.get("hooks") or []
+
+    @property
+    def server_side(self) -> bool:
+        """Whether helm applied this revision server-side; ``auto`` means to go on as before."""
+        return self.raw.get("apply_method") == "ssa"
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}.v{self.version}"
+
+    @property
+    def chart(self) -> str:
+        """``<chart>@<version>``, as messages name it."""
+        return f"{self.chart_name}@{self.chart_version}"
+
+
+class Storage:
+    """Reads and, to unlock, writes the revisions of releases on one member."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._decoded: dict[tuple[str, str], StoredRelease] = {}
+
+    async def latest(self, target: Target) -> StoredRelease | None:
+        """
+        Return the newest revision, or None when Helm has stored nothing.
+
+        Costs one metadata-only list; the payload is read and decoded only when it changed since the last call.
+        """
+        listed = await self._client.list(
+            SECRETS, target.storage_namespace, labels=f"owner=helm,name={target.name}", metadata_only=True
+        )
+        if not listed.items:
+            self.forget(target)
+            return None
+        newest = max(listed.items, key=lambda item: int(item["metadata"]["labels"].get("version", 0)))["metadata"]
+        key = (target.storage_namespace, target.name)
+        known = self._decoded.get(key)
+        if known and (known.secret, known.resource_version) == (newest["name"], newest["resourceVersion"]):
+            return known
+        try:
+            stored = decode(await self._client.get(SECRETS, newest["name"], target.storage_namespace))
+        except NotFound:  # deleted between the two calls
+            return await self.latest(target)
+        self._decoded[key] = stored
+        return stored
+
+    async def revision(self, target: Target, version: int) -> StoredRelease | None:
+        """Return one revision, or None when it is gone."""
+        try:
+            secret = await self._client.get(
+                SECRETS, f"sh.helm.release.v1.{target.name}.v{version}", target.storage_namespace
+            )
+        except NotFound:
+            return None
+        return decode(secret)
+
+    async def unlock(self, target: Target, stored: StoredRelease) -> StoredRelease:
+        """
+        Mark a pending revision as failed, so that Helm accepts the next action.
+
+        Raises:
+            Transient: Somebody wrote the revision in between, or the member refused.
+        """
+        secret = await self._client.get(SECRETS, stored.secret, target.storage_namespace)
+        current = decode(secret)
+        if current.resource_version != stored.resource_version:
+            raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked")
+        current.raw["info"] |= {"status": "failed", "description": UNLOCKED.format(stored.status)}
+        secret["metadata"]["labels"] |= {
+            "status": "failed",
+            "modifiedAt": str(int(datetime.now(tz=UTC).timestamp())),
+        }
+        secret["data"]["release"] = encode(current.raw)
+        try:
+            written = await self._client.replace(SECRETS, secret)
+        except Conflict as error:
+            raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked") from error
+        self.forget(target)
+        return decode(written)
+
+    def forget(self, target: Target) -> None:
+        """Drop what was decoded for a release."""
+        self._decoded.pop((target.storage_namespace, target.name), None)
+
+
+def decode(secret: dict[str, Any]) -> StoredRelease:
+    """
+    Decode one storage Secret.
+
+    Raises:
+        Transient: The payload is not what Helm writes (reason ``StateError``).
+    """
+    meta = secret["metadata"]
+    try:
+        packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+        # Helm reads payloads from before it compressed them, so we do too.
+        raw = gojson.loads(gzip.decompress(packed) if packed.startswith(_GZIP) else packed)
+    except (KeyError, ValueError, OSError, EOFError, zlib.error) as error:
+        message = (
+            f"Could not determine release state: Secret '{meta['namespace']}/{meta['name']}' is not readable: {error}"
+        )
+        raise Transient("StateError", message) from error
+    return StoredRelease(
+        raw=raw,
+        secret=meta["name"],
+        resource_version=meta["resourceVersion"],
+        attempt=(meta.get("labels") or {}).get(ATTEMPT_LABEL, ""),
+        digest=_digest(raw),
+        config_digest=values_digest(raw.get("config")),
+    )
+
+
+def _digest(raw: dict[str, Any]) -> str:
+    """Return the digest that Flux writes for a revision: over its own selection of fields, without test hooks."""
+    hooks = [hook for hook in raw.get("hooks") or [] if "test" not in (hook.get("events") or [])]
+    observed = {
+        "name": raw.get("name", ""),
+        "version": raw.get("version", 0),
+        "info": raw.get("info"),
+        "chartMetadata": (raw.get("chart") or {}).get("metadata"),
+        "config": raw.get("config") or None,
+        "manifest": raw.get("manifest", ""),
+        "hooks": hooks or None,
+        "namespace": raw.get("namespace", ""),
+    }
+    return "sha256:" + hashlib.sha256(gojson.dumps(observed).encode() + b"\n").hexdigest()
+
+
+def encode(raw: dict[str, Any]) -> str:
+    """Return the ``release`` field of a storage Secret for a payload."""
+    packed = gzip.compress(gojson.dumps(raw).encode(), mtime=0)
+    return base64.b64encode(base64.b64encode(packed)).decode()

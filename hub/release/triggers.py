@@ -1,0 +1,79 @@
+"""What else brings a release back besides its own changes: its chart, its dependencies, its Secrets. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.api.helm import HelmRelease
+from hub.api.meta import READY, Key, Resource
+from hub.api.source import HelmChart
+from hub.release.names import chart_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def chart_of(release: Resource) -> Iterable[Key]:
+    """Return the key of the HelmChart that a release uses."""
+    if not isinstance(release, HelmRelease):
+        return
+    if release.spec.chart is not None:
+        yield Key("HelmChart", *chart_key(release))
+    elif release.spec.chart_ref is not None:
+        ref = release.spec.chart_ref
+        yield Key(ref.kind, ref.namespace or release.metadata.namespace, ref.name)
+
+
+def dependencies_of(release: Resource) -> Iterable[Key]:
+    """Return the keys of the releases that must be ready first."""
+    if isinstance(release, HelmRelease):
+        for one in release.spec.depends_on:
+            yield Key("HelmRelease", one.namespace or release.metadata.namespace, one.name)
+
+
+def references_of(release: Resource) -> Iterable[Key]:
+    """Return the Secrets and ConfigMaps that a release reads."""
+    if not isinstance(release, HelmRelease):
+        return
+    namespace, kube = release.metadata.namespace, release.spec.kube_config
+    if kube and kube.secret_ref:
+        yield Key("Secret", namespace, kube.secret_ref.name)
+    if kube and kube.config_map_ref:
+        yield Key("ConfigMap", namespace, kube.config_map_ref.name)
+    for reference in release.spec.values_from:
+        yield Key(reference.kind, namespace, reference.name)
+
+
+def chart_matters(old: Resource | None, new: Resource | None) -> bool:
+    """Whether an event of a HelmChart concerns the releases that use it: it is gone, or has something new to say."""
+    if not isinstance(new, HelmChart):
+        return True
+    if not isinstance(old, HelmChart):
+        return new.status.artifact is not None
+    return _offer(old) != _offer(new)
+
+
+def readiness_matters(old: Resource | None, new: Resource | None) -> bool:
+    """Whether an event of a release concerns those that depend on it: it became ready."""
+    return _is_ready(new) and not _is_ready(old)
+
+
+def _offer(chart: HelmChart) -> tuple[object, ...]:
+    artifact, ready = chart.status.artifact, chart.status.condition(READY)
+    return (
+        (artifact.revision, artifact.digest) if artifact else None,
+        chart.status.observed_generation == chart.metadata.generation,
+        (ready.status, ready.message) if ready else None,
+        chart.deleted,
+    )
+
+
+def _is_ready(release: Resource | None) -> bool:
+    if release is None:
+        return False
+    ready = release.status.condition(READY)
+    return (
+        ready is not None
+        and ready.status == "True"
+        and release.status.observed_generation == release.metadata.generation
+    )

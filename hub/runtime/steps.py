@@ -1,0 +1,221 @@
+"""
+The frame around every reconcile, and the one reader of errors.
+
+An :class:`Attempt` is one reconcile of one object: a private copy of it, its conditions, and the only place that writes
+its status. A :class:`Reconciler` runs the steps of its kind inside that frame::
+
+    object gone -> nothing        deleted -> finalize, drop our finalizer
+    suspended   -> remember what was asked, nothing else
+    else        -> steps() -> settle(error) -> one status patch -> events -> when to look again
+
+Errors say what happens next (see :mod:`hub.errors`); nobody else catches them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hub.api.conditions import Conditions
+from hub.api.meta import FINALIZER, READY, RECONCILING, STALLED, Resource, rfc3339
+from hub.errors import HubError, MemberUnreachable, NotFound, Stalled, Transient, Waiting
+from hub.runtime import log
+from hub.runtime.status import merge_patch
+
+if TYPE_CHECKING:
+    from hub.api.meta import Key
+    from hub.kube.client import Client
+    from hub.runtime.cache import Cache
+    from hub.runtime.events import Recorder
+
+_log = logging.getLogger(__name__)
+_JITTER = 0.05
+
+R = TypeVar("R", bound=Resource)
+
+
+class Attempt(Generic[R]):
+    """
+    One reconcile of one object.
+
+    Attributes:
+        resource: A copy that this attempt may edit; its ``status`` is what :meth:`save` writes.
+        conditions: The conditions of that status.
+    """
+
+    def __init__(self, resource: R, client: Client, cache: Cache) -> None:
+        self.resource: R = resource.model_copy(deep=True)
+        self._client = client
+        self._cache = cache
+        self._written: dict[str, Any] = self.resource.status.dump()
+        self.conditions = Conditions(self.resource.status.conditions, self.resource.metadata.generation, _now)
+
+    async def save(self) -> None:
+        """Write what changed in the status; nothing when nothing did. An object that is gone is left gone."""
+        self.resource.status.conditions = self.conditions.items()
+        wanted = self.resource.status.dump()
+        if patch := merge_patch(self._written, wanted):
+            await self._patch({"status": patch}, subresource="status")
+            self._written = wanted
+
+    async def progressing(self, message: str, *, ready: bool = False) -> None:
+        """Tell that work is under way before it starts; with ``ready``, that the outcome is open too."""
+        self.conditions.mark_true(RECONCILING, "Progressing", message)
+        if ready or self.conditions.get(READY) is None:
+            self.conditions.mark_unknown(READY, "Progressing", message)
+        await self.save()
+
+    def handled(self) -> None:
+        """Remember the request (``requestedAt``) that this attempt answers."""
+        if self.resource.requested_at:
+            self.resource.status.last_handled_reconcile_at = self.resource.requested_at
+
+    async def add_finalizer(self) -> None:
+        """Make sure that deletion waits for us."""
+        finalizers = self.resource.metadata.finalizers
+        if FINALIZER not in finalizers:
+            await self._set_finalizers([*finalizers, FINALIZER])
+
+    async def drop_finalizer(self) -> None:
+        """Let deletion go on."""
+        finalizers = self.resource.metadata.finalizers
+        if FINALIZER in finalizers:
+            await self._set_finalizers([one for one in finalizers if one != FINALIZER])
+
+    async def _set_finalizers(self, finalizers: list[str]) -> None:
+        # The resource version guards the list: somebody else's finalizer must not be lost.
+        meta = self.resource.metadata
+        await self._patch({"metadata": {"finalizers": finalizers, "resourceVersion": meta.resource_version}})
+        meta.finalizers = finalizers
+
+    async def _patch(self, body: dict[str, Any], subresource: str | None = None) -> None:
+        meta = self.resource.metadata
+        api = self.resource.KIND.api
+        try:
+            answer = await self._client.patch(api, meta.name, meta.namespace, body, subresource=subresource)
+        except NotFound:
+            return
+        meta.resource_version = answer["metadata"]["resourceVersion"]
+        self._cache.put(answer)
+
+
+class Reconciler(ABC, Generic[R]):
+    """The controller of one kind: its steps, in the common frame."""
+
+    def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
+        self.client = client
+        self.cache = cache
+        self.recorder = recorder
+
+    @abstractmethod
+    async def steps(self, attempt: Attempt[R]) -> float:
+        """Bring the object to its desired state; return the seconds until the next look. Raises ``HubError``."""
+
+    @abstractmethod
+    async def finalize(self, attempt: Attempt[R]) -> None:
+        """Remove what the object stands for; the finalizer goes afterwards. Raises ``HubError``."""
+
+    @abstractmethod
+    def summarize(self, attempt: Attempt[R], error: HubError | None) -> None:
+        """Write ``Ready`` from the other conditions and the error, if any."""
+
+    async def reconcile(self, key: Key) -> float | None:
+        """
+        Reconcile one object.
+
+        Returns:
+            Seconds until the next look; None when only an event brings the object back.
+
+        Raises:
+            Transient: Try again with backoff. The status tells already.
+        """
+        resource: R | None = self.cache.get(key)
+        if resource is None:
+            return None
+        with log.bind(kind=key.kind, namespace=key.namespace, name=key.name):
+            attempt = Attempt(resource, self.client, self.cache)
+            if resource.deleted:
+                await self._delete(attempt)
+                return None
+            await attempt.add_finalizer()
+            if attempt.resource.spec.suspend:
+                await self._suspended(attempt)
+                return None
+            return await self._run(attempt)
+
+    async def _suspended(self, attempt: Attempt[R]) -> None:
+        attempt.handled()
+        attempt.resource.status.observed_generation = attempt.resource.metadata.generation
+        await attempt.save()
+
+    async def _delete(self, attempt: Attempt[R]) -> None:
+        if FINALIZER not in attempt.resource.metadata.finalizers:
+            return
+        try:
+            await self.finalize(attempt)
+        except HubError as error:
+            await self._failed(attempt, error)
+            raise
+        await attempt.drop_finalizer()
+
+    async def _run(self, attempt: Attempt[R]) -> float | None:
+        try:
+            after = await self.steps(attempt)
+        except HubError as error:
+            return await self._failed(attempt, error)
+        except asyncio.CancelledError:
+            # The process is stopping: what was learnt so far is still worth a patch.
+            await asyncio.shield(attempt.save())
+            raise
+        except Exception as error:  # noqa: BLE001  a bug in one reconcile must not stop the others
+            _log.exception("Reconcile failed unexpectedly")
+            problem = Transient("InternalError", f"unexpected {type(error).__name__}: {error}")
+            return await self._failed(attempt, problem)
+        attempt.conditions.delete(RECONCILING, STALLED)
+        await self._settled(attempt, None)
+        return jittered(after)
+
+    async def _failed(self, attempt: Attempt[R], error: HubError) -> float | None:
+        """The one reader of errors: conditions, event, and when to look again."""
+        before = attempt.conditions.get(READY)
+        await self._settled(attempt, error)
+        news = before is None or (before.reason, before.message) != (error.reason, error.message)
+        match error:
+            case Stalled():
+                self.recorder.warning(attempt.resource, error.reason, error.message)
+                return None
+            case Waiting():
+                if news and not error.quiet:
+                    self.recorder.normal(attempt.resource, error.reason, error.message)
+                return jittered(error.after)
+            case MemberUnreachable():
+                # Said once for each outage; the condition keeps saying it.
+                if news:
+                    self.recorder.warning(attempt.resource, error.reason, error.message)
+            case _:
+                self.recorder.warning(attempt.resource, error.reason, error.message)
+        raise error
+
+    async def _settled(self, attempt: Attempt[R], error: HubError | None) -> None:
+        attempt.handled()
+        if error is None or isinstance(error, Stalled):
+            attempt.resource.status.observed_generation = attempt.resource.metadata.generation
+        if isinstance(error, Stalled):
+            attempt.conditions.mark_true(STALLED, error.reason, error.message)
+        self.summarize(attempt, error)
+        if error is not None and not isinstance(error, Stalled):
+            attempt.conditions.mark_true(RECONCILING, "ProgressingWithRetry", error.message)
+        await attempt.save()
+
+
+def jittered(seconds: float) -> float:
+    """Return an interval spread by five percent, so that objects made together do not stay together."""
+    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  spreads load, guards nothing
+
+
+def _now() -> str:
+    return rfc3339(datetime.now(tz=UTC))
