@@ -1,0 +1,124 @@
+"""
+Real clusters for the whole test session: one hub and two members.
+
+``HUB_TEST_CLUSTERS=DIR`` keeps them up in DIR between runs (``hubctl dev down --dir DIR`` ends them); without it they
+are made in a temporary folder and removed at the end, also when the session is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub.dev.binaries import Toolbox
+from hub.dev.environment import Environment
+from hub.dev.progress import Progress
+
+if TYPE_CHECKING:
+    from hub.dev.cluster import Cluster
+
+API_SERVER = "kube-apiserver"
+
+
+class LiveCluster:
+    """A running cluster, and what a test does to it."""
+
+    def __init__(self, cluster: Cluster, kubectl: Path) -> None:
+        self.cluster = cluster
+        self.name = cluster.name
+        self.kubeconfig = cluster.kubeconfig
+        self._kubectl = kubectl
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        return self.cluster.pids
+
+    def kubectl(self, *args: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002  # as subprocess
+        """Run kubectl, return what it prints. Blocks the event loop: with a hub in it, use :meth:`kubectl_async`."""
+        command = [self._kubectl, "--kubeconfig", self.kubeconfig, *args]
+        ran = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
+        if check and ran.returncode:
+            raise AssertionError(f"kubectl {' '.join(args)} ended with {ran.returncode}: {ran.stderr}")
+        return ran.stdout
+
+    async def kubectl_async(self, *args: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
+        return await asyncio.to_thread(self.kubectl, *args, input=input, check=check)
+
+    def pause(self) -> None:
+        """Let its API server hang: connections are taken, nothing answers."""
+        self.cluster.signal(signal.SIGSTOP, API_SERVER)
+
+    def resume(self) -> None:
+        self.cluster.signal(signal.SIGCONT, API_SERVER)
+
+    async def stop_apiserver(self) -> None:
+        """Let connections be refused."""
+        await self.cluster.stop_part(API_SERVER)
+
+    async def start_apiserver(self) -> None:
+        """Undo :meth:`stop_apiserver`; returns when it is ready."""
+        await self.cluster.start_part(API_SERVER)
+
+    def create_namespace(self, name: str) -> None:
+        self.kubectl("create", "namespace", name)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    hub: LiveCluster
+    members: list[LiveCluster]
+    folder: Path
+    helm: Path
+    kubectl: Path
+
+    @property
+    def all(self) -> list[LiveCluster]:
+        return [self.hub, *self.members]
+
+
+@pytest.fixture(scope="session")
+async def clusters(tmp_path_factory):
+    """The hub and two members. A test that harms one has to heal it."""
+    kept = os.environ.get("HUB_TEST_CLUSTERS")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("clusters", numbered=True)
+    progress = Progress(lambda line: print(line, file=sys.__stderr__))
+    toolbox = Toolbox(progress)
+    environment = Environment(folder, progress=progress, toolbox=toolbox)
+    guard = None if kept else _guard(folder)
+    try:
+        up = await environment.up(members=2)
+        tools = await toolbox.ensure("helm", "kubectl")
+        hub, *members = [LiveCluster(cluster, tools["kubectl"]) for cluster in up]
+        yield Clusters(hub, members, folder, tools["helm"], tools["kubectl"])
+    finally:
+        if guard is not None:
+            await environment.down(delete=True)
+            guard.communicate()
+
+
+@pytest.fixture
+def namespace(clusters):
+    """The name of a namespace that was just made on the hub and on every member."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    for cluster in clusters.all:
+        cluster.create_namespace(name)
+    yield name
+    for cluster in clusters.all:
+        cluster.resume()
+        cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def _guard(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process that ends the clusters when this one dies: its input closes then."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "hub.dev.guard", folder], stdin=subprocess.PIPE, start_new_session=True
+    )
