@@ -31,7 +31,7 @@ EXEC_FLAG = "--insecure-kubeconfig-exec"
 TLS_FLAG = "--insecure-kubeconfig-tls"
 
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_SECRET_FIELDS = frozenset({"client_cert", "client_key", "token", "password"})
+_MASKED = frozenset({"ca", "client_cert", "client_key", "token", "password", "proxy_url"})
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is built in
 
 
@@ -78,6 +78,11 @@ class ClusterConfig:
         return f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
     @property
+    def hostname(self) -> str:
+        """Host of the server without the port."""
+        return urlsplit(self.server).hostname or ""
+
+    @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the content: two equal configs share one client."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True, default=bytes.hex)
@@ -88,7 +93,7 @@ class ClusterConfig:
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
             if value != one.default:
-                shown.append(f"{one.name}={'***' if one.name in _SECRET_FIELDS else repr(value)}")
+                shown.append(f"{one.name}={'***' if one.name in _MASKED else repr(value)}")
         return f"ClusterConfig({', '.join(shown)})"
 
 
