@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.content import digest as digests
+from hub.content.threads import in_thread
 from hub.errors import Transient
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Store:
         """
         path = artifact_path(kind, namespace, name, filename)
         try:
-            digest, size = await asyncio.to_thread(self._put, self.file(path), source)
+            digest, size = await in_thread(self._put, self.file(path), source)
         except OSError as error:
             raise StoreFailed(
                 "ArchiveOperationFailed", "unable to save artifact to storage", error, self.root
@@ -172,7 +173,7 @@ class Store:
             StoreFailed: It could not be written.
         """
         try:
-            found, _ = await asyncio.to_thread(self._put, None, source, digest)
+            found, _ = await in_thread(self._put, None, source, digest)
         except OSError as error:
             raise StoreFailed(
                 "ArchiveOperationFailed", "unable to save artifact to storage", error, self.root
@@ -187,7 +188,7 @@ class Store:
             StoreFailed: It could not be written.
         """
         try:
-            found, _ = await asyncio.to_thread(self._put, self._built / digests.hex_of(key), source)
+            found, _ = await in_thread(self._put, self._built / digests.hex_of(key), source)
         except OSError as error:
             raise StoreFailed(
                 "ArchiveOperationFailed", "unable to save artifact to storage", error, self.root
@@ -220,14 +221,14 @@ class Store:
         if path is None:
             return None
         try:
-            return path if await asyncio.to_thread(self._is_intact, path, digest) else None
+            return path if await in_thread(self._is_intact, path, digest) else None
         except OSError:
             return None
 
     async def verify(self, path: str, digest: str) -> bool:
         """Say whether the file at an artifact path has this digest; read again only when the file changed."""
         try:
-            return await asyncio.to_thread(self._digest_of, self.file(path)) == digest
+            return await in_thread(self._digest_of, self.file(path)) == digest
         except (OSError, ValueError):
             return False
 
@@ -269,7 +270,7 @@ class Store:
 
     async def sweep(self) -> None:
         """Remove blobs and remembered results that nobody names any more."""
-        await asyncio.to_thread(self._sweep)
+        await in_thread(self._sweep)
 
     # What follows blocks, and runs in threads.
 
@@ -352,7 +353,7 @@ class Store:
 
     async def _remove(self, folder: Path, current: str | None, *, everything: bool) -> int:
         try:
-            removed = await asyncio.to_thread(self._unlink_old, folder, current, everything=everything)
+            removed = await in_thread(self._unlink_old, folder, current, everything=everything)
         except OSError as error:
             raise StoreFailed("GarbageCollectionFailed", "garbage collection failed", error, folder) from error
         if self._clock() - self._swept > _SWEEP_EVERY:
