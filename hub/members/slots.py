@@ -1,0 +1,150 @@
+"""
+Who may run next: a bounded number of runs over all members and on each, fairly between members.
+
+A run that writes holds a slot. A run that only waits for objects to become ready is *parked*: its slot goes to somebody
+else, and it counts against limits of its own that are larger, because waiting costs next to nothing. Members that have
+runs waiting for a slot take turns, whatever the length of their queues: a member that hangs fills its own share only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict, deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How many runs there may be at once.
+
+    Attributes:
+        writing: That write, over all members.
+        writing_per_member: That write to one member.
+        parked: That only wait, over all members.
+        parked_per_member: That only wait for one member.
+    """
+
+    writing: int
+    writing_per_member: int
+    parked: int = 256
+    parked_per_member: int = 32
+
+
+class Turn:
+    """The right to run on one member; made by :meth:`Slots.turn`."""
+
+    def __init__(self, slots: Slots, member: str) -> None:
+        self._slots = slots
+        self.member = member
+        self.parked = False
+
+    def park(self) -> bool:
+        """Give the slot back while only waiting; False when too many are parked already."""
+        if self.parked:
+            return True
+        self.parked = self._slots._park(self.member)  # noqa: SLF001  # two halves of one thing
+        return self.parked
+
+    async def resume(self) -> None:
+        """Take a slot again before writing; who was parked goes first on its member."""
+        if not self.parked:
+            return
+        await self._slots._take(self.member, first=True)  # noqa: SLF001  # as above
+        self.parked = False
+        self._slots._unpark(self.member)  # noqa: SLF001  # as above
+
+
+class Slots:
+    """Gives out turns within :class:`Limits`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._writing: defaultdict[str, int] = defaultdict(int)
+        self._parked: defaultdict[str, int] = defaultdict(int)
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the first is next
+
+    @property
+    def writing(self) -> int:
+        """Runs that hold a slot now."""
+        return sum(self._writing.values())
+
+    @property
+    def parked(self) -> int:
+        """Runs that gave theirs back and only wait."""
+        return sum(self._parked.values())
+
+    @property
+    def queued(self) -> int:
+        """Runs that want a slot."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    @asynccontextmanager
+    async def turn(self, member: str) -> AsyncIterator[Turn]:
+        """Wait for a slot on ``member`` and hold it for the body."""
+        await self._take(member)
+        turn = Turn(self, member)
+        try:
+            yield turn
+        finally:
+            if turn.parked:
+                self._unpark(member)
+            else:
+                self._release(self._writing, member)
+            self._hand_out()
+
+    async def _take(self, member: str, *, first: bool = False) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(member, deque())
+        (queue.appendleft if first else queue.append)(place)
+        self._hand_out()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():  # it was ours already: pass it on
+                self._release(self._writing, member)
+            elif queue := self._queues.get(member):
+                queue.remove(place)
+                self._drop_empty(member)
+            self._hand_out()
+            raise
+
+    def _hand_out(self) -> None:
+        """Give free slots to the members in turn; one that has its share, or got one now, goes to the end."""
+        passed_over = 0
+        while passed_over < len(self._queues) and self.writing < self._limits.writing:
+            member, queue = next(iter(self._queues.items()))
+            self._queues.move_to_end(member)
+            if self._writing[member] >= self._limits.writing_per_member:
+                passed_over += 1
+                continue
+            passed_over = 0
+            self._writing[member] += 1
+            queue.popleft().set_result(None)
+            self._drop_empty(member)
+
+    def _park(self, member: str) -> bool:
+        if self.parked >= self._limits.parked or self._parked[member] >= self._limits.parked_per_member:
+            return False
+        self._parked[member] += 1
+        self._release(self._writing, member)
+        self._hand_out()
+        return True
+
+    def _unpark(self, member: str) -> None:
+        self._release(self._parked, member)
+
+    def _drop_empty(self, member: str) -> None:
+        if not self._queues.get(member):
+            self._queues.pop(member, None)
+
+    @staticmethod
+    def _release(counts: defaultdict[str, int], member: str) -> None:
+        counts[member] -= 1
+        if not counts[member]:
+            del counts[member]
