@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.content.values import BadValues, merge, parse
+from hub.content.values import ValuesError, merge, parse
 from hub.errors import ApiError, NotFound, Transient
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def _referenced(release: HelmRelease, reference: ValuesReference, reader: 
         raise _unresolved(release, reference, key, "key not found")
     try:
         return parse(data)
-    except BadValues as error:
+    except ValuesError as error:
         raise _unresolved(release, reference, key, str(error)) from error
 
 
