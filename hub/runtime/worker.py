@@ -1,0 +1,100 @@
+"""Runs reconciles: one task per key, so many at once, and a calm end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from hub.runtime.queue import Queue
+
+K = TypeVar("K", bound="Hashable")
+
+_log = logging.getLogger(__name__)
+_LAST_WORDS = 5.0  # seconds a cancelled reconcile may take to write down what it knows
+
+
+class Worker(Generic[K]):
+    """
+    Takes keys from a queue and reconciles them.
+
+    ``reconcile`` returns the seconds until the next look, or None when only events bring the key back; an exception
+    means another attempt after a growing pause. No reconcile can end the worker or another reconcile.
+    """
+
+    def __init__(self, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]], limit: int) -> None:
+        self._queue = queue
+        self._reconcile = reconcile
+        self._slots = asyncio.Semaphore(limit)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> int:
+        """Number of reconciles that are running."""
+        return len(self._tasks)
+
+    async def run(self) -> None:
+        """Work until :meth:`drain`. When the caller is cancelled, so is everything that runs."""
+        self._runner = asyncio.create_task(self._take(), name="worker")
+        try:
+            await asyncio.wait({self._runner})
+        except asyncio.CancelledError:
+            await self.drain(grace=0.0)
+            raise
+        if not self._runner.cancelled():
+            self._runner.result()
+
+    async def drain(self, grace: float = 30.0) -> None:
+        """Take no more keys, let what runs finish for ``grace`` seconds, then cancel it."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait({self._runner})
+        if self._tasks and grace > 0:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
+            if stuck:
+                _log.error("Reconciles did not end when they were cancelled", extra={"count": len(stuck)})
+
+    async def _take(self) -> None:
+        while True:
+            await self._slots.acquire()
+            try:
+                key = await self._queue.get()
+            except BaseException:
+                self._slots.release()
+                raise
+            task = asyncio.create_task(self._one(key), name=f"reconcile {key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+
+    async def _one(self, key: K) -> None:
+        try:
+            after = await self._reconcile(key)
+        except HubError as error:
+            pause = self._queue.retry(key)
+            _log.info(
+                "Will try again",
+                extra={"key": str(key), "after": round(pause, 2), "reason": error.reason, "why": str(error)},
+            )
+        except Exception:  # noqa: BLE001  # a bug in one reconcile must not stop the others
+            pause = self._queue.retry(key)
+            _log.exception("Reconcile broke", extra={"key": str(key), "after": round(pause, 2)})
+        else:
+            self._queue.forget(key)
+            if after is not None:
+                self._queue.add(key, after)
+        finally:
+            self._queue.done(key)
