@@ -21,6 +21,7 @@ import pytest
 
 from hub.dev.binaries import Toolbox
 from hub.dev.environment import Environment
+from hub.dev.gitserver import GitServer
 from hub.dev.progress import Progress
 
 if TYPE_CHECKING:
@@ -115,6 +116,13 @@ def namespace(clusters):
     for cluster in clusters.all:
         cluster.resume()
         cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+async def git_server(tmp_path):
+    """A Git server on a port of its own, without repositories yet."""
+    async with GitServer(tmp_path / "repositories") as server:
+        yield server
 
 
 def _guard(folder: Path) -> subprocess.Popen[bytes]:

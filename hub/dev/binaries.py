@@ -87,7 +87,7 @@ class Toolbox:
             found = await self._complete_control_plane(found)
         missing = [name for name in names if name not in found]
         if missing:
-            go = find_go()
+            go = find_go(self._environ.get("PATH", ""))
             if go is None:
                 raise BinariesMissing(missing)
             for name in missing:  # one after the other: each build uses all cores

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hub.dev.progress import Progress
 
 _LOCK_POLL = 0.5  # seconds
-_USUAL_PLACE = Path("/usr/local/go/bin/go")  # where Go's own installer puts it, often missing from PATH
+_USUAL_PLACE = Path("/usr/local/go/bin")  # where Go's own installer puts it, often missing from PATH
 
 
 class BuildFailed(HubError):
@@ -37,12 +37,10 @@ class BuildFailed(HubError):
         super().__init__("BuildFailed", message)
 
 
-def find_go() -> Path | None:
-    """Return the Go command, or None."""
-    found = shutil.which("go")
-    if found:
-        return Path(found)
-    return _USUAL_PLACE if os.access(_USUAL_PLACE, os.X_OK) else None
+def find_go(path: str) -> Path | None:
+    """Return the Go command of a search path or of its usual place, or None."""
+    found = shutil.which("go", path=os.pathsep.join((path, str(_USUAL_PLACE))))
+    return Path(found) if found else None
 
 
 async def build(tool: Tool, *, go: Path, tools: Path, target: Path, progress: Progress) -> None:

@@ -9,29 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import time
 from typing import TYPE_CHECKING
 
-import yaml
-
-from hub.api.kind import Api
 from hub.dev.binaries import Toolbox
-from hub.dev.cluster import Cluster, ClusterFailed
+from hub.dev.cluster import Cluster
+from hub.dev.crds import install_crds
 from hub.dev.pins import CLUSTER, EVERYTHING
 from hub.dev.progress import Progress
-from hub.dev.resources import resource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from hub.dev.cluster import Health
-    from hub.kube.client import Client
 
 HUB = "hub"
-_CRDS = Api("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
-_CRD_DEADLINE = 30.0  # seconds until an API server serves a new kind
-_POLL = 0.05
+_IGNORE = "*\n"  # keys and data never get into anybody's repository
 
 
 class Environment:
@@ -48,6 +41,11 @@ class Environment:
         self.folder = folder.absolute()
         self._progress = progress or Progress()
         self._toolbox = toolbox or Toolbox(self._progress)
+
+    @property
+    def exists(self) -> bool:
+        """Whether :meth:`up` was ever called for this folder."""
+        return (self.folder / ".lock").exists()
 
     @property
     def hub(self) -> Cluster:
@@ -73,14 +71,17 @@ class Environment:
         """
         async with self._lock():
             tools = await self._toolbox.ensure(*EVERYTHING)
+            self._link(tools)
             clusters = [self.cluster(name) for name in (HUB, *(f"member{one}" for one in range(1, members + 1)))]
             await self._start(clusters, {name: tools[name] for name in CLUSTER})
             async with clusters[0].client() as client:
-                await self._install_crds(client)
+                await install_crds(client, self._progress)
         return clusters
 
     async def down(self, *, delete: bool = False) -> list[str]:
         """End the processes of every cluster here, and no others. Return the names of those that ran."""
+        if not self.exists:
+            return []
         async with self._lock():
             clusters = self.clusters()
             ran = await asyncio.gather(*(cluster.down() for cluster in clusters))
@@ -105,26 +106,23 @@ class Environment:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _install_crds(self, client: Client) -> None:
-        definitions = [yaml.safe_load(path.read_text()) for path in sorted(resource("crds").glob("*.yaml"))]
-        if not definitions:
-            return
-        await asyncio.gather(*(client.apply(_CRDS, definition) for definition in definitions))
-        deadline = time.monotonic() + _CRD_DEADLINE
-        wanted = {definition["metadata"]["name"] for definition in definitions}
-        while wanted - await _established(client):
-            if time.monotonic() > deadline:
-                missing = ", ".join(sorted(wanted - await _established(client)))
-                raise ClusterFailed(f"{HUB}: the API server does not serve {missing}")
-            await asyncio.sleep(_POLL)
-        self._progress.done(f"{HUB}: {len(definitions)} kinds installed")
+    @property
+    def bin(self) -> Path:
+        """Links to the tools, for people to put on their PATH."""
+        return self.folder / "bin"
+
+    def _link(self, tools: Mapping[str, Path]) -> None:
+        self.bin.mkdir(exist_ok=True)
+        for name, path in tools.items():
+            link = self.bin / name
+            if not link.is_symlink() or link.readlink() != path:
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
 
     @contextlib.asynccontextmanager
     async def _lock(self) -> AsyncIterator[None]:
         """Keep others from starting and ending the same clusters at the same time."""
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True, mode=0o700)
-            (self.folder / ".gitignore").write_text("*\n")  # keys and data never get into anybody's repository
+        make_folder(self.folder)
         with (self.folder / ".lock").open("w") as file:
             waiting = False
             while True:
@@ -140,19 +138,20 @@ class Environment:
 
     def _remove_folder(self) -> None:
         """Remove the folder too, unless somebody put something else into it."""
-        for name in (".lock", ".gitignore"):
-            (self.folder / name).unlink(missing_ok=True)
-        for folder in (self.folder / "clusters", self.folder):
+        ignore = self.folder / ".gitignore"
+        if ignore.exists() and ignore.read_text() == _IGNORE:
+            ignore.unlink()
+        (self.folder / ".lock").unlink(missing_ok=True)
+        for name in EVERYTHING:
+            if (self.bin / name).is_symlink():
+                (self.bin / name).unlink()
+        for folder in (self.bin, self.folder / "clusters", self.folder):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
-async def _established(client: Client) -> set[str]:
-    """Return the names of the definitions that the API server serves."""
-    definitions = (await client.list(_CRDS)).items
-    return {
-        one["metadata"]["name"]
-        for one in definitions
-        for condition in one.get("status", {}).get("conditions") or ()
-        if condition["type"] == "Established" and condition["status"] == "True"
-    }
+def make_folder(folder: Path) -> None:
+    """Make a folder for clusters; one that is there and in use for something else stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not any(folder.iterdir()):
+        (folder / ".gitignore").write_text(_IGNORE)

@@ -17,8 +17,7 @@ def main() -> None:
     """Wait for the end of the input, then delete what is left."""
     folder = Path(sys.argv[1])
     sys.stdin.buffer.read()
-    if folder.exists():
-        asyncio.run(Environment(folder).down(delete=True))
+    asyncio.run(Environment(folder).down(delete=True))
 
 
 if __name__ == "__main__":
