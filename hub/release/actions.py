@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hub.api.meta import NAMESPACES
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from hub.api.helm import HelmRelease
     from hub.content.fetch import ArtifactReader
+    from hub.kube.client import Client
     from hub.members.gateway import Gateway
     from hub.members.member import Member
+    from hub.members.slots import Turn
     from hub.release.helm import Helm
     from hub.release.loop import Request
     from hub.release.names import Target
@@ -43,6 +46,7 @@ class Actions:
     artifacts: ArtifactReader
     recorder: Recorder
     member: Member
+    turn: Turn
 
     async def run(self, action: Action, request: Request, stored: StoredRelease | None) -> None:
         """
@@ -89,7 +93,7 @@ class Actions:
             labels={OWNER_NAME: release.metadata.name, OWNER_NAMESPACE: release.metadata.namespace},
             force=force,
         )
-        async with self.gateway.session(self.member, policy) as session:
+        async with self.gateway.session(self.member, policy, turn=self.turn) as session:
             try:
                 yield Run(session.kubeconfig, target.name, target.namespace, session.redact)
             except ToolFailed as error:
@@ -111,9 +115,12 @@ class Actions:
         if not (install and install.create_namespace and release.spec.target_namespace):
             return
         for name in dict.fromkeys((target.namespace, target.storage_namespace)):
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             with suppress(Conflict):  # it exists
-                await self.member.client.create(NAMESPACES, body)
+                await self.member.call(partial(_create_namespace, name=name))
+
+
+async def _create_namespace(client: Client, *, name: str) -> None:
+    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 def _forced(release: HelmRelease, action: Action) -> bool:

@@ -20,7 +20,7 @@ from hub.release.chart import Charts, ChartSource
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
 from hub.release.state import Desired
-from hub.release.storage import Storage
+from hub.release.storage import Memory, Storage
 from hub.release.summary import ready
 from hub.release.values import compose
 from hub.runtime.steps import Attempt, Reconciler
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hub.members.gateway import Gateway
     from hub.members.member import Member
     from hub.members.pool import Pool
+    from hub.members.slots import Turn
     from hub.release.helm import Helm
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
@@ -59,6 +60,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         self._pool = pool
         self._gateway = gateway
         self._helm = helm
+        self._memory: Memory = {}
 
     async def steps(self, attempt: Attempt[HelmRelease]) -> float:
         """Bring one release to its desired state; return its interval in seconds. Raises ``HubError``."""
@@ -69,13 +71,13 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         values = await compose(release, self._secrets)
         member = await self._member(release)
         desired = _desired(release, source, values)
-        async with member.turn():
-            storage = member.storage(Storage)
-            await self._leave_old_target(attempt, member, storage, source)
+        async with member.turn() as turn:
+            storage, actions = self._storage(member), self._actions(member, turn)
+            await self._leave_old_target(attempt, actions, storage, source)
             _reset_failures(release, desired)
             _record_attempt(release, desired)
             request = Request(attempt, target_of(release), desired, storage, values, source.artifact)
-            await Loop(request, self._actions(member), self.recorder).run()
+            await Loop(request, actions, self.recorder).run()
         return release.spec.interval.seconds
 
     async def finalize(self, attempt: Attempt[HelmRelease]) -> None:
@@ -123,18 +125,21 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             release.metadata.namespace, release.spec.kube_config, release.spec.service_account_name
         )
 
-    def _actions(self, member: Member) -> Actions:
-        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member)
+    def _actions(self, member: Member, turn: Turn) -> Actions:
+        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member, turn)
+
+    def _storage(self, member: Member) -> Storage:
+        return Storage(member, self._memory)
 
     async def _leave_old_target(
-        self, attempt: Attempt[HelmRelease], member: Member, storage: Storage, source: ChartSource
+        self, attempt: Attempt[HelmRelease], actions: Actions, storage: Storage, source: ChartSource
     ) -> None:
         """Uninstall what was installed under another name, namespace or chart."""
         release = attempt.resource
         old = _old_target(release, source)
         if old is None:
             return
-        await self._uninstall_from(attempt, member, storage, old)
+        await self._uninstall_from(attempt, actions, storage, old)
         release.status.history = []
         release.status.storage_namespace = ""
         release.status.failures = release.status.install_failures = release.status.upgrade_failures = 0
@@ -149,11 +154,11 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             raise
         latest = release.status.history[0]
         old = Target(latest.name, latest.namespace, release.status.storage_namespace)
-        async with member.turn():
-            await self._uninstall_from(attempt, member, member.storage(Storage), old)
+        async with member.turn() as turn:
+            await self._uninstall_from(attempt, self._actions(member, turn), self._storage(member), old)
 
     async def _uninstall_from(
-        self, attempt: Attempt[HelmRelease], member: Member, storage: Storage, target: Target
+        self, attempt: Attempt[HelmRelease], actions: Actions, storage: Storage, target: Target
     ) -> None:
         release = attempt.resource
         latest = release.status.history[0]
@@ -162,7 +167,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             attempt.conditions.mark("Released", "False", *messages.not_found(revision))
             return
         try:
-            await self._actions(member).uninstall(release, target)
+            await actions.uninstall(release, target)
         except ToolFailed as error:
             words = messages.not_uninstalled(revision, chart, error.message)
             attempt.conditions.mark("Released", "False", *words)

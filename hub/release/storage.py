@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from hub.errors import Conflict, NotFound, Transient
 from hub.release import gojson
 
 if TYPE_CHECKING:
-    from hub.kube.client import Client
+    from hub.members.member import Member
     from hub.release.names import Target
 
 ATTEMPT_LABEL = "hubctl.io/attempt"
@@ -38,9 +38,10 @@ class StoredRelease:
     """One revision as Helm stored it.
 
     Attributes:
-        raw: The whole decoded payload, keys in Helm's order.
+        raw: The decoded payload, keys in Helm's order; after :meth:`slim` without its large parts.
         secret: Name of the storage Secret.
         resource_version: Version of that Secret when it was read.
+        superseded_digest: What the digest becomes when a newer revision takes over.
         attempt: Value of the attempt label; empty when somebody else made the revision.
     """
 
@@ -50,6 +51,7 @@ class StoredRelease:
     attempt: str = ""
     digest: str = ""
     config_digest: str = ""
+    superseded_digest: str = ""
 
     @property
     def name(self) -> str:
@@ -91,7 +93,15 @@ class StoredRelease:
 
     def digest_as(self, status: str) -> str:
         """Return the digest that the revision has once Helm gives it another status."""
+        if status == "superseded" and self.superseded_digest:
+            return self.superseded_digest
         return _digest(self.raw | {"info": self.info | {"status": status}})
+
+    def slim(self) -> StoredRelease:
+        """Return what is worth keeping in memory for each release: all but templates, manifests and values."""
+        hooks = [{key: value for key, value in hook.items() if key != "manifest"} for hook in self.hooks]
+        raw = self.raw | {"chart": {"metadata": self.metadata}, "manifest": "", "config": None, "hooks": hooks}
+        return replace(self, raw=raw, superseded_digest=self.digest_as("superseded"))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -131,12 +141,22 @@ class StoredRelease:
         return f"{self.chart_name}@{self.chart_version}"
 
 
-class Storage:
-    """Reads and, to unlock, writes the revisions of releases on one member."""
+Memory = dict[tuple[str, str, str], StoredRelease]
+"""Newest revisions by member, storage namespace and name."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._decoded: dict[tuple[str, str], StoredRelease] = {}
+
+class Storage:
+    """
+    Reads and, to unlock, writes the revisions of releases on one member.
+
+    Args:
+        member: Where.
+        memory: What was decoded before, over all members; shared by those who read the same releases.
+    """
+
+    def __init__(self, member: Member, memory: Memory) -> None:
+        self._member = member
+        self._memory = memory
 
     async def latest(self, target: Target) -> StoredRelease | None:
         """
@@ -144,33 +164,30 @@ class Storage:
 
         Costs one metadata-only list; the payload is read and decoded only when it changed since the last call.
         """
-        listed = await self._client.list(
-            SECRETS, target.storage_namespace, labels=f"owner=helm,name={target.name}", metadata_only=True
+        selector = f"owner=helm,name={target.name}"
+        listed = await self._member.call(
+            lambda client: client.list(SECRETS, target.storage_namespace, labels=selector, metadata_only=True)
         )
         if not listed.items:
             self.forget(target)
             return None
         newest = max(listed.items, key=lambda item: int(item["metadata"]["labels"].get("version", 0)))["metadata"]
-        key = (target.storage_namespace, target.name)
-        known = self._decoded.get(key)
+        known = self._memory.get(self._key(target))
         if known and (known.secret, known.resource_version) == (newest["name"], newest["resourceVersion"]):
             return known
         try:
-            stored = decode(await self._client.get(SECRETS, newest["name"], target.storage_namespace))
+            stored = decode(await self._get(newest["name"], target)).slim()
         except NotFound:  # deleted between the two calls
             return await self.latest(target)
-        self._decoded[key] = stored
+        self._memory[self._key(target)] = stored
         return stored
 
     async def revision(self, target: Target, version: int) -> StoredRelease | None:
         """Return one revision, or None when it is gone."""
         try:
-            secret = await self._client.get(
-                SECRETS, f"sh.helm.release.v1.{target.name}.v{version}", target.storage_namespace
-            )
+            return decode(await self._get(f"sh.helm.release.v1.{target.name}.v{version}", target))
         except NotFound:
             return None
-        return decode(secret)
 
     async def unlock(self, target: Target, stored: StoredRelease) -> StoredRelease:
         """
@@ -179,7 +196,7 @@ class Storage:
         Raises:
             Transient: Somebody wrote the revision in between, or the member refused.
         """
-        secret = await self._client.get(SECRETS, stored.secret, target.storage_namespace)
+        secret = await self._get(stored.secret, target)
         current = decode(secret)
         if current.resource_version != stored.resource_version:
             raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked")
@@ -190,15 +207,21 @@ class Storage:
         }
         secret["data"]["release"] = encode(current.raw)
         try:
-            written = await self._client.replace(SECRETS, secret)
+            written = await self._member.call(lambda client: client.replace(SECRETS, secret))
         except Conflict as error:
             raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked") from error
         self.forget(target)
         return decode(written)
 
+    async def _get(self, name: str, target: Target) -> dict[str, Any]:
+        return await self._member.call(lambda client: client.get(SECRETS, name, target.storage_namespace))
+
     def forget(self, target: Target) -> None:
         """Drop what was decoded for a release."""
-        self._decoded.pop((target.storage_namespace, target.name), None)
+        self._memory.pop(self._key(target), None)
+
+    def _key(self, target: Target) -> tuple[str, str, str]:
+        return self._member.name, target.storage_namespace, target.name
 
 
 def decode(secret: dict[str, Any]) -> StoredRelease:

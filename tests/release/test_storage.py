@@ -48,6 +48,10 @@ def test_digest_as_superseded_is_what_flux_wrote_then():
     stored = decode(secret(gojson.dumps(raw).encode()))
     assert stored.digest != flux_history()[1]["digest"]
     assert stored.digest_as("superseded") == flux_history()[1]["digest"]
+    slim = stored.slim()
+    assert slim.digest == stored.digest
+    assert slim.digest_as("superseded") == flux_history()[1]["digest"]
+    assert len(gojson.dumps(slim.raw)) < len(gojson.dumps(stored.raw)) / 5
 
 
 def test_encode_gives_back_the_same_payload():

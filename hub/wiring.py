@@ -1,0 +1,97 @@
+"""
+Who brings whom back: the one table of changes and the objects they concern.
+
+An object's own change counts when somebody else made it: a new spec, an annotation, a deletion. What the hub writes
+into its status does not bring the object itself back, but those that look at it: a new artifact its charts, a built
+chart its releases, a ready release those that wait for it, a changed Secret whoever reads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hub.api.helm import HelmRelease
+from hub.api.source import GitRepository, HelmChart
+from hub.release import triggers as release
+from hub.runtime.cache import Change
+from hub.runtime.queue import Priority
+from hub.sources import triggers as sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hub.api.meta import Key, Kind, Resource
+    from hub.runtime.cache import Cache
+    from hub.runtime.queue import Queue
+
+
+class Route(NamedTuple):
+    """Objects of ``kind`` look at what ``looks_at`` names; a change there matters when ``matters`` says so."""
+
+    kind: Kind
+    looks_at: Callable[[Resource], Iterable[Key]]
+    matters: Callable[[Resource | None, Resource | None], bool]
+
+    @property
+    def named(self) -> str:
+        """Name of the index in the cache."""
+        return f"{self.kind.name} by {self.looks_at.__name__}"
+
+
+ROUTES = (
+    Route(HelmChart.KIND, sources.source_of, sources.artifact_matters),
+    Route(HelmRelease.KIND, release.chart_of, release.chart_matters),
+    Route(HelmRelease.KIND, release.dependencies_of, release.readiness_matters),
+)
+REFERENCES = (
+    Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
+    Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
+)
+
+
+class Wiring:
+    """Turns changes in the cache into work in the queue."""
+
+    def __init__(self, cache: Cache, queue: Queue[Key]) -> None:
+        self._cache = cache
+        self._queue = queue
+        for route in (*ROUTES, *REFERENCES):
+            cache.add_index(route.named, route.kind, route.looks_at)
+        cache.subscribe(self.changed)
+
+    def changed(self, change: Change, old: Resource | None, new: Resource | None) -> None:
+        """Queue everything that a change of one of our objects concerns."""
+        key = (new or old).key  # type: ignore[union-attr]  # one of them is there
+        if change is Change.DELETED:
+            self._queue.discard(key)
+        elif new is not None and concerns_itself(old, new):
+            self._queue.add(key, priority=Priority.REQUEST if _is_request(old, new) else None)
+        for route in ROUTES:
+            users = self._cache.lookup(route.named, key)
+            if users and route.matters(old, new):
+                for user in users:
+                    self._queue.add(user)
+
+    def reference_changed(self, key: Key) -> None:
+        """Queue everything that reads a Secret or ConfigMap."""
+        for route in REFERENCES:
+            for user in self._cache.lookup(route.named, key):
+                self._queue.add(user)
+
+
+def concerns_itself(old: Resource | None, new: Resource) -> bool:
+    """Whether an object has to be looked at because of its own change: not for its status, which is ours."""
+    if old is None:
+        return True
+    before, after = old.metadata, new.metadata
+    return (
+        before.uid != after.uid
+        or before.generation != after.generation
+        or before.annotations != after.annotations
+        or before.deletion_timestamp != after.deletion_timestamp
+    )
+
+
+def _is_request(old: Resource | None, new: Resource) -> bool:
+    """Whether a person asks and waits: those go first."""
+    return old is not None and old.requested_at != new.requested_at
