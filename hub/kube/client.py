@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hub.kube.config import ClusterConfig
     from hub.kube.credentials import Identity
 
-__all__ = ["Cause", "Client", "ObjectList", "Unreachable", "WatchEvent"]
+__all__ = ["USER_AGENT", "Cause", "Client", "ObjectList", "Unreachable", "WatchEvent"]
 
 PAGE = 500  # objects per list request, as kubectl asks
 USER_AGENT = f"hub/{__version__}"
@@ -275,6 +275,11 @@ class Client:
         url = self._transport.url(path_and_query)
         async with self._transport.open(method, url, passed, body, total=timeout, transparent=True) as response:
             yield response
+
+    async def exchange(self, method: str, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Send a request for a library that reads and releases the answer itself; ``url`` is path or full address."""
+        path = url.removeprefix(self.config.server)
+        return await self._transport.request(method, self._transport.url(path), headers, silence=_WATCH_SILENCE)
 
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used afterwards."""

@@ -35,7 +35,7 @@ _MASKED = frozenset({"ca", "client_cert", "client_key", "token", "password", "pr
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is built in
 
 
-class BadKubeconfig(ValueError):  # noqa: N818  # named in the interface; reads as a statement
+class BadKubeconfig(ValueError):
     """The kubeconfig cannot be used; the message names the field and never a value that may be secret."""
 
 

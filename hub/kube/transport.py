@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 
     OpenPool = Callable[[ClusterConfig, Identity], aiohttp.ClientSession]
+    Body = bytes | AsyncIterable[bytes] | None
 
 JSON = "application/json"
 
@@ -113,18 +114,30 @@ class Transport:
 
     @asynccontextmanager
     async def open(
+        self, method: str, url: URL, headers: Mapping[str, str], data: Body = None, **more: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """:meth:`request`, and free the connection at the end of the block."""
+        response = await self.request(method, url, headers, data, **more)
+        try:
+            yield response
+        finally:
+            response.release()  # closes the connection when the body was not read to its end
+
+    async def request(
         self,
         method: str,
         url: URL,
         headers: Mapping[str, str],
-        data: bytes | AsyncIterable[bytes] | None = None,
+        data: Body = None,
         *,
         total: float | None = None,
         silence: float | None = None,
         transparent: bool = False,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         """
-        Yield the answer to one request, whatever its status; a 401 gets a renewed identity once, where there is one.
+        Return the answer to one request, whatever its status; the caller has to release it.
+
+        A 401 gets a renewed identity once, where there is one.
 
         Args:
             method: HTTP method.
@@ -150,13 +163,9 @@ class Transport:
             response = await self._exchange(method, url, identity, {**more, "headers": sent})
             refused = response.status == HTTPStatus.UNAUTHORIZED and self._credentials.refuse(identity)
             if not (refused and can_repeat):
-                break
+                return response
             can_repeat = False
             response.release()
-        try:
-            yield response
-        finally:
-            response.release()  # closes the connection when the body was not read to its end
 
     def url(self, path: str, query: Mapping[str, str | None] | None = None) -> URL:
         """Return the address of a path; entries of the query without a value are left out."""
