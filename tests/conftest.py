@@ -8,16 +8,20 @@ are made in a temporary folder and removed at the end, also when the session is 
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from hub.dev.binaries import Toolbox
 from hub.dev.environment import Environment
@@ -25,6 +29,8 @@ from hub.dev.gitserver import GitServer
 from hub.dev.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub.dev.cluster import Cluster
 
 API_SERVER = "kube-apiserver"
@@ -68,6 +74,15 @@ class LiveCluster:
     async def start_apiserver(self) -> None:
         """Undo :meth:`stop_apiserver`; returns when it is ready."""
         await self.cluster.start_part(API_SERVER)
+
+    def get(self, what: str, namespace: str) -> dict[str, Any]:
+        """Return one object, e.g. ``deployment/web``, or a list of them, e.g. ``pods``."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", what, "--namespace", namespace, "--output", "json"))
+        return found
+
+    def apply(self, namespace: str, *objects: dict[str, Any]) -> None:
+        """Apply objects to a namespace."""
+        self.kubectl("apply", "--namespace", namespace, "--filename", "-", input=yaml.safe_dump_all(objects))
 
     def create_namespace(self, name: str) -> None:
         self.kubectl("create", "namespace", name)
@@ -116,6 +131,33 @@ def namespace(clusters):
     for cluster in clusters.all:
         cluster.resume()
         cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """
+    ``await eventually(check)``: call ``check`` (plain or async) until it returns something true, and return that.
+
+    An AssertionError or a false value counts as "not yet"; at the deadline the last of them fails the test.
+    """
+
+    async def poll(check: Callable[[], Any], seconds: float = 30.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while True:
+            problem = None
+            try:
+                result = check()
+                if inspect.isawaitable(result):
+                    result = await result
+            except AssertionError as error:
+                result, problem = None, error
+            if result:
+                return result
+            if time.monotonic() > deadline:
+                raise problem or AssertionError(f"not true within {seconds:g} s, last answer: {result!r}")
+            await asyncio.sleep(0.1)
+
+    return poll
 
 
 @pytest.fixture

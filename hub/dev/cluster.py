@@ -154,7 +154,7 @@ class Cluster:
 
     async def stop_part(self, part: str) -> None:
         """End one part, e.g. ``kube-apiserver``: connections are refused from then on."""
-        await self._parts[part].stop()
+        await self._parts[part].stop(patience=1.0)
 
     async def start_part(self, part: str) -> None:
         """Start one part again as it ran last, and wait until the API server is ready."""
