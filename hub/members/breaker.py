@@ -1,8 +1,8 @@
 """
 Whether it is worth asking a member: closed, open, half-open. Pure; the clock and the dice are arguments.
 
-Connection failures open it, answers of any status close it. While it is open nobody waits for a connection that will not
-come; when the pause is over, one cheap probe decides. The first loss is remembered until the member answers again.
+Connection failures open it, answers of any status close it. While it is open nobody waits for a connection that will
+not come; when the pause is over, one cheap probe decides. The first loss is remembered until the member answers again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Breaker:
         name: The member, as messages call it.
         base: Seconds of the first pause; every failed probe doubles it.
         cap: Seconds of the longest pause.
-        jitter: Share of a pause that is added at random, so that members that were lost together are not probed together.
+        jitter: Share of a pause that is added at random, so that what was lost together is not probed together.
         since: When the member was lost (UTC); None while it answers.
         cause: What went wrong last.
     """
@@ -58,7 +58,7 @@ class Breaker:
         return State.HALF_OPEN if now >= self._retry_at else State.OPEN
 
     def lost(self, cause: str, now: float, wall: datetime) -> None:
-        """Note that there was no answer. What else was under way when the member was lost does not lengthen the pause."""
+        """Note that there was no answer; only the first of the requests that were under way counts."""
         state = self.state(now)
         self.cause = cause
         if state is State.OPEN:

@@ -19,7 +19,7 @@ PATIENCE = 10.0
 
 
 async def probe(client: Client, timeout: float = TIMEOUT) -> None:
-    """Return when the API server answers, whatever it says: not ready and not allowed are answers. Raises Unreachable."""
+    """Return when the API server answers, be it "not ready" or "forbidden". Raises :class:`Unreachable`."""
     try:
         await client.probe("/readyz", timeout=timeout)
     except ApiError:
@@ -31,8 +31,8 @@ async def watchdog(client: Client, patience: float = PATIENCE, timeout: float = 
     """
     Guard a request that may rightly take long: a slow webhook is waited for, a server that hangs is not.
 
-    After ``patience`` seconds, and again and again, the server is probed beside the request. Raises :class:`Unreachable`
-    when it does not answer the probe either.
+    After ``patience`` seconds, and again and again, the server is probed beside the request. Raises
+    :class:`Unreachable` when it does not answer the probe either.
     """
     loop = asyncio.get_running_loop()
     found: list[Unreachable] = []

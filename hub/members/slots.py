@@ -82,7 +82,7 @@ class Slots:
     @property
     def queued(self) -> int:
         """Runs that want a slot."""
-        return sum(len(queue) for queue in self._queues.values())
+        return sum(not place.done() for queue in self._queues.values() for place in queue)
 
     @asynccontextmanager
     async def turn(self, member: str) -> AsyncIterator[Turn]:
@@ -106,12 +106,9 @@ class Slots:
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # it was ours already: pass it on
+            if not place.cancelled():  # it was ours already: pass it on
                 self._release(self._writing, member)
-            elif queue := self._queues.get(member):
-                queue.remove(place)
-                self._drop_empty(member)
-            self._hand_out()
+            self._hand_out()  # drops a cancelled place when it comes to it
             raise
 
     def _hand_out(self) -> None:
@@ -124,9 +121,12 @@ class Slots:
                 passed_over += 1
                 continue
             passed_over = 0
-            self._writing[member] += 1
-            queue.popleft().set_result(None)
-            self._drop_empty(member)
+            place = queue.popleft()
+            if not queue:
+                del self._queues[member]
+            if not place.done():  # who waited there may have been cancelled
+                self._writing[member] += 1
+                place.set_result(None)
 
     def _park(self, member: str) -> bool:
         if self.parked >= self._limits.parked or self._parked[member] >= self._limits.parked_per_member:
@@ -138,10 +138,6 @@ class Slots:
 
     def _unpark(self, member: str) -> None:
         self._release(self._parked, member)
-
-    def _drop_empty(self, member: str) -> None:
-        if not self._queues.get(member):
-            self._queues.pop(member, None)
 
     @staticmethod
     def _release(counts: defaultdict[str, int], member: str) -> None:

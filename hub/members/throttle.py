@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 DEFAULT_RATE = 100  # requests per second: an API server's share for one user under its default fairness rules
 
@@ -15,4 +15,4 @@ class Throttle:
 
     async def acquire(self) -> None:
         """Wait until one more request is allowed."""
-        await self._throttler.acquire()
+        await self._throttler.acquire()  # type: ignore[no-untyped-call]  # untyped upstream
