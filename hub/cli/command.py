@@ -1,0 +1,37 @@
+"""The shape of every verb that takes a kind: its help has examples and lists the kinds there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class KindCommand(click.Command):
+    """
+    A verb on objects.
+
+    Args:
+        examples: Command lines, and what each does.
+        several: It takes ``all`` too.
+    """
+
+    def __init__(
+        self, *args: Any, examples: tuple[tuple[str, str], ...] = (), several: bool = False, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self._examples = examples
+        self._several = several
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        """Write examples, then the kinds; the registry is read only now, when somebody asks."""
+        from hub.api.registry import KINDS
+
+        if self._examples:
+            with formatter.section("Examples"):
+                formatter.write_dl([(f"hubctl {line}", text) for line, text in self._examples])
+        rows = [
+            (kind.name, ", ".join(dict.fromkeys([*kind.names, kind.api.plural, *kind.short_names]))) for kind in KINDS
+        ]
+        with formatter.section("Kinds"):
+            formatter.write_dl([*rows, ("several", "sources all, all")] if self._several else rows)

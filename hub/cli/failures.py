@@ -1,0 +1,45 @@
+"""Errors as one line: what went wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from hub.errors import ApiError, Forbidden, HubError, NotFound, Unauthorized
+
+
+class Failed(HubError):
+    """What was asked did not come true; the message says everything."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Failed", message)
+
+
+def explain(error: Exception) -> str | None:
+    """Return the line for an error; None when it is none that we raise on purpose."""
+    if isinstance(error, ExceptionGroup):
+        return next((text for one in error.exceptions if (text := explain(one)) is not None), None)
+    from hub.kube.client import Unreachable
+    from hub.kube.config import BadKubeconfig
+
+    match error:
+        case Unreachable():
+            return f"cannot reach the hub's API server: {_line(error)}; is it up, and is this the right --context?"
+        case BadKubeconfig():
+            return _line(error)
+        case Unauthorized():
+            return f"{_line(error)}; log in again or choose another --context"
+        case Forbidden():
+            return f"{_line(error)}; ask whoever runs the hub for a role that may"
+        case NotFound() if is_missing_kind(error):
+            return f"{_line(error)}: the hub's kinds are not installed there; kubectl apply -f crds/ installs them"
+        case HubError():
+            return _line(error)
+        case _:
+            return None
+
+
+def is_missing_kind(error: ApiError) -> bool:
+    """A missing object is named in the details of the answer; for a missing kind there are none."""
+    return not (error.body.get("details") or {}).get("name")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
