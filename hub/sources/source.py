@@ -1,8 +1,8 @@
 """
 What the controllers of all sources share: storing an artifact, telling about it, and ``Ready``.
 
-Conditions follow Flux: negative ones (``FetchFailed``, ``BuildFailed``, ``StorageOperationFailed``, ``ArtifactOutdated``)
-exist only while they are true, ``ArtifactInStorage`` is the good one, and ``Ready`` is a summary of them.
+Conditions follow Flux: negative ones (``FetchFailed``, ``BuildFailed``, ``StorageOperationFailed``,
+``ArtifactOutdated``) exist only while they are true, ``ArtifactInStorage`` is the good one, and ``Ready`` is a summary.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from hub.api.meta import READY, Artifact, Resource
 from hub.api.source import SourceStatus
 from hub.content.store import StoreFailed
-from hub.errors import HubError
 from hub.runtime.steps import Attempt, Reconciler
 
 if TYPE_CHECKING:
     from hub.content.store import Store, Stored
+    from hub.errors import HubError
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
