@@ -155,6 +155,7 @@ class Watcher:
     async def _follow(self) -> None:
         """Run kopf until it ends or breaks; leave nothing of it behind."""
         stop = asyncio.Event()
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # it logs every attempt; _Session and _persist say it once
         with _no_signal_handlers(asyncio.get_running_loop()):
             tasks = await kopf.spawn_tasks(
                 registry=self._registry(),
