@@ -150,16 +150,19 @@ class Queue(Generic[K]):
         if entry.due <= self._now():
             heapq.heappush(self._ready, (entry.order, next(self._serial), key))
             self._wake()
-        else:
-            if len(self._delayed) > 2 * len(self._entries) + 64:
-                self._sweep()
-            heapq.heappush(self._delayed, (entry.due, next(self._serial), key))
-            self._arm()
+            return
+        heapq.heappush(self._delayed, (entry.due, next(self._serial), key))
+        if len(self._delayed) > 2 * len(self._entries) + 64:
+            self._sweep()
+        self._arm()
 
     def _sweep(self) -> None:
         """Throw out superseded items, or a busy key would leave one for each of its events until they come up."""
+        now = self._now()
         self._delayed = [
-            item for item in self._delayed if item[2] in self._entries and self._entries[item[2]].due == item[0]
+            (entry.due, next(self._serial), key)
+            for key, entry in self._entries.items()
+            if entry.due > now and key not in self._processing
         ]
         heapq.heapify(self._delayed)
 
