@@ -135,9 +135,10 @@ async def _removed(session: Session, asked: Asked) -> bool:
 
 
 async def _sent(session: Session, asked: Asked) -> Answer:
+    client = session.member.client
     answer = await _exchange(session, asked)
     if answer.status == 401:
-        if await session.member.renew():
+        if await session.member.renew(client):
             answer = await _exchange(session, asked)
         session.unauthorized = answer.status == 401
     return answer

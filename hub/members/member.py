@@ -133,18 +133,19 @@ class Member:
             ApiError: The server said no.
         """
         await self.ensure_reachable()
+        client = self.client
         try:
             with self.guard():
-                return await operation(self.client)
+                return await operation(client)
         except (Unauthorized, MemberUnreachable) as error:
-            if not _speaks_of_credentials(error) or not await self.renew():
+            if not _speaks_of_credentials(error) or not await self.renew(client):
                 raise
         with self.guard():
             return await operation(self.client)
 
-    async def renew(self) -> bool:
-        """Read the kubeconfig again; True when it has changed."""
-        return await self._renew(self)
+    async def renew(self, refused: Client) -> bool:
+        """Read the kubeconfig again, unless that happened meanwhile; True when ``refused`` is not the client any more."""
+        return self.client is not refused or await self._renew(self)
 
     @asynccontextmanager
     async def raw(
