@@ -164,4 +164,6 @@ def _why(chart: HelmChart) -> str:
 
 def _not_ready(key: Key, why: str) -> Waiting:
     # The HelmChart's next event brings the release back at once; the time is only a safety net.
-    return Waiting("SourceNotReady", f"{key.kind} '{key.namespace}/{key.name}' is not ready: {why}", after=30.0)
+    return Waiting(
+        "SourceNotReady", f"{key.kind} '{key.namespace}/{key.name}' is not ready: {why}", after=30.0, quiet=True
+    )

@@ -1,0 +1,5 @@
+"""``python -m hub`` is the manager."""
+
+from hub.manager import main
+
+main()
