@@ -182,18 +182,19 @@ class Store:
 
     async def remember(self, key: str, source: Path) -> Path:
         """
-        Keep a file as the result for an input key (a digest) and return the path of its blob.
+        Keep a file as the result for an input key (a digest), and return where it now is.
 
         Raises:
             StoreFailed: It could not be written.
         """
+        path = self._built / digests.hex_of(key)
         try:
-            found, _ = await in_thread(self._put, self._built / digests.hex_of(key), source)
+            await in_thread(self._put, path, source)
         except OSError as error:
             raise StoreFailed(
                 "ArchiveOperationFailed", "unable to save artifact to storage", error, self.root
             ) from error
-        return self._blob(found)
+        return path
 
     def recall(self, key: str) -> Path | None:
         """Return the remembered result for an input key, fresh for another ``BLOB_GRACE`` seconds."""

@@ -1,0 +1,136 @@
+"""
+Chart artifacts from source artifacts. Equal inputs are built once, however many objects ask and however they are named.
+
+Two memories: per request (source artifact, path, values files ...) what it came to, and per content the package itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hub.content import digest as digests
+from hub.content import package
+from hub.content.chart import load
+from hub.content.package import CONTENT, REVISION, ChartRequest
+from hub.content.shared import Shared
+from hub.content.store import StoreFailed
+from hub.content.tarball import BadTarballError
+from hub.content.threads import in_thread
+from hub.errors import Transient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hub.content.store import Store
+    from hub.content.trees import Trees
+
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a request came to.
+
+    Attributes:
+        key: Names the package in the store by its inputs.
+        values_files: The values files that were merged.
+        dependencies: How many were resolved.
+    """
+
+    name: str
+    version: str
+    key: str
+    values_files: tuple[str, ...]
+    dependencies: int
+
+
+class ChartBuilder:
+    """Builds chart packages.
+
+    Args:
+        store: Keeps them.
+        trees: Gives the unpacked sources.
+    """
+
+    def __init__(self, store: Store, trees: Trees) -> None:
+        self._store = store
+        self._trees = trees
+        self._builds: OrderedDict[tuple[str, ChartRequest], Build] = OrderedDict()
+        self._shared: Shared[tuple[Build, Path | None]] = Shared()
+
+    async def build(
+        self, source: Path, digest: str, request: ChartRequest, have: str = ""
+    ) -> tuple[Build, Path | None]:
+        """
+        Return what a request comes to, and the package unless its version is the one the caller has.
+
+        Args:
+            source: Tarball of the source.
+            digest: Its digest.
+            request: What to build.
+            have: Version that needs no package.
+
+        Raises:
+            Stalled: The chart or its values files are at fault.
+            Transient: A dependency cannot be had, or the disk failed.
+        """
+        asked = (digest, _without_unused(request))
+        known = self._builds.get(asked)
+        if known is not None:
+            self._builds.move_to_end(asked)
+            if known.version == have:
+                return known, None
+            if path := self._store.recall(known.key):
+                return known, path
+        build, path = await self._shared.run((*asked, have), lambda: self._build(source, *asked, have))
+        self._builds[asked] = build
+        while len(self._builds) > _REMEMBERED:
+            self._builds.popitem(last=False)
+        return build, path
+
+    async def _build(self, source: Path, digest: str, request: ChartRequest, have: str) -> tuple[Build, Path | None]:
+        try:
+            async with self._trees.open(source, digest) as tree, self._store.workspace() as folder:
+                target = folder / "chart.tgz"
+                build = await in_thread(self._pack, tree, request, have, target)
+                if build.version == have:
+                    return build, None
+                if not await asyncio.to_thread(target.exists):
+                    if path := self._store.recall(build.key):
+                        return build, path
+                    raise Transient("ChartPackageError", "chart package error: the package was removed meanwhile")
+                return build, await self._store.remember(build.key, target)
+        except BadTarballError as error:
+            raise Transient("ChartPackageError", f"chart package error: cannot unpack the source: {error}") from error
+        except OSError as error:
+            what = "chart package error"
+            raise StoreFailed("ChartPackageError", what, error, self._store.root) from error
+
+    def _pack(self, tree: Path, request: ChartRequest, have: str, target: Path) -> Build:
+        chart = load(tree, request.path)
+        merged = package.merge_values_files(tree, request)
+        dependencies, count = package.gather_dependencies(tree, chart)
+        counted = package.content_digest(chart, merged)
+        content = package.inputs_digest(chart, merged, dependencies, counted)
+        version = package.version_of(chart, request, content)
+        if request.strategy == CONTENT:
+            # Files that cannot reach a manifest do not make another package.
+            key = digests.of_parts(chart.metadata.name, version, content)
+        else:
+            every = [part for name in sorted(chart.files) for part in (name, chart.files[name])]
+            key = digests.of_parts(chart.metadata.name, version, content, *every)
+        if version != have and self._store.recall(key) is None:
+            package.write(target, chart, version, merged, dependencies)
+        return Build(chart.metadata.name, version, key, merged.used, count)
+
+
+def _without_unused(request: ChartRequest) -> ChartRequest:
+    """Drop what does not reach the version, so that requests which differ in it alone share a build."""
+    return replace(
+        request,
+        generation=request.generation if request.counts_generation else 0,
+        commit=request.commit if request.strategy == REVISION else "",
+    )
