@@ -144,7 +144,7 @@ class Member:
             return await operation(self.client)
 
     async def renew(self, refused: Client) -> bool:
-        """Read the kubeconfig again, unless that happened meanwhile; True when ``refused`` is not the client any more."""
+        """Read the kubeconfig again, unless that just happened; True when ``refused`` is not the client any more."""
         return self.client is not refused or await self._renew(self)
 
     @asynccontextmanager

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _SECRET_LOOKS = re.compile(
     r"(?P<jwt>eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))"
-    r"|(?P<before>\bBearer |://[^\s/:@]*:)(?P<after>[^\s/@\"']+)(?=@|\b)",
+    r"|(?P<before>\bBearer )[^\s\"',]+"
+    r"|(?P<user>://[^\s/:@]*:)[^\s/@\"']+(?=@)",
     re.DOTALL,
 )
 _MASK = "***"
@@ -104,7 +105,7 @@ class Session:
         for secret in (self.member.client.config.token, self.member.client.config.password):
             if secret:
                 text = text.replace(secret, _MASK)
-        return _SECRET_LOOKS.sub(lambda match: (match["before"] or "") + _MASK, text)
+        return _SECRET_LOOKS.sub(lambda match: (match["before"] or match["user"] or "") + _MASK, text)
 
     async def idle(self, seconds: float) -> None:
         """Return once the run has written something and then nothing for ``seconds``: from here on it only waits."""

@@ -9,7 +9,7 @@ runs waiting for a slot take turns, whatever the length of their queues: a membe
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict, deque
+from collections import defaultdict, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,7 +67,9 @@ class Slots:
         self._limits = limits
         self._writing: defaultdict[str, int] = defaultdict(int)
         self._parked: defaultdict[str, int] = defaultdict(int)
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the first is next
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._served: dict[str, int] = {}  # when each member last got a slot
+        self._ticks = 0
 
     @property
     def writing(self) -> int:
@@ -112,20 +114,20 @@ class Slots:
             raise
 
     def _hand_out(self) -> None:
-        """Give free slots to the members in turn; one that has its share, or got one now, goes to the end."""
-        passed_over = 0
-        while passed_over < len(self._queues) and self.writing < self._limits.writing:
-            member, queue = next(iter(self._queues.items()))
-            self._queues.move_to_end(member)
-            if self._writing[member] >= self._limits.writing_per_member:
-                passed_over += 1
-                continue
-            passed_over = 0
-            place = queue.popleft()
-            if not queue:
+        """Give free slots to the members that have not had one for longest, as far as their shares go."""
+        while self.writing < self._limits.writing:
+            share = self._limits.writing_per_member
+            entitled = [member for member in self._queues if self._writing.get(member, 0) < share]
+            if not entitled:
+                return
+            member = min(entitled, key=lambda one: self._served.get(one, 0))
+            place = self._queues[member].popleft()
+            if not self._queues[member]:
                 del self._queues[member]
             if not place.done():  # who waited there may have been cancelled
                 self._writing[member] += 1
+                self._ticks += 1
+                self._served[member] = self._ticks
                 place.set_result(None)
 
     def _park(self, member: str) -> bool:
