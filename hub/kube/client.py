@@ -141,6 +141,10 @@ class Client:
                 return ObjectList(items, str(metadata.get("resourceVersion", "")))
             query = {**query, "continue": metadata["continue"]}
 
+    async def read(self, path: str) -> dict[str, Any]:
+        """Return the JSON document at a path that is no object: discovery, for one."""
+        return await self._transport.call("GET", path)
+
     async def probe(self, path: str = "/readyz", timeout: float = 5.0) -> str:
         """Return the text of a health endpoint."""
         return (await self._transport.send("GET", path, timeout=timeout, accept="*/*")).decode("utf-8", "replace")

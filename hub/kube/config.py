@@ -8,23 +8,20 @@ may do all of that.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from kubernetes.aio.config import ConfigException
-from kubernetes.aio.config.exec_provider import ExecProvider
-from kubernetes.aio.config.kube_config import ConfigNode
 
+from hub.kube.exec_plugin import ExecPlugin
 from hub.kube.tls import check_authorities, check_client_pair
 
 EXEC_FLAG = "--insecure-kubeconfig-exec"
@@ -37,16 +34,6 @@ _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster 
 
 class BadKubeconfig(ValueError):
     """The kubeconfig cannot be used; the message names the field and never a value that may be secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExecPlugin:
-    """A program that prints credentials (client.authentication.k8s.io)."""
-
-    command: str
-    api_version: str
-    args: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,30 +111,6 @@ def load_kubeconfig(path: str | os.PathLike[str] | None = None, context: str | N
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return _in_cluster()
     raise BadKubeconfig("no kubeconfig found: pass --kubeconfig, set KUBECONFIG, or write ~/.kube/config")
-
-
-async def run_exec_plugin(plugin: ExecPlugin, timeout: float = 30.0) -> dict[str, Any]:
-    """
-    Return the ``status`` that a credential plugin printed: ``token`` or ``clientCertificateData``/``clientKeyData``.
-
-    Raises:
-        BadKubeconfig: The plugin is missing, failed, was too slow or printed something else.
-    """
-    node: dict[str, Any] = {"command": plugin.command, "apiVersion": plugin.api_version, "args": list(plugin.args)}
-    node["env"] = [{"name": name, "value": value} for name, value in plugin.env]
-    try:
-        async with asyncio.timeout(timeout):
-            provider: Any = ExecProvider(ConfigNode("exec", node))  # type: ignore[no-untyped-call]  # untyped upstream
-            status = await provider.run()
-    except TimeoutError:
-        raise BadKubeconfig(f"exec plugin {plugin.command!r} did not finish within {timeout:g} s") from None
-    except OSError as error:
-        raise BadKubeconfig(f"exec plugin {plugin.command!r} cannot be started: {error.strerror}") from error
-    except ConfigException as error:
-        raise BadKubeconfig(f"exec plugin {plugin.command!r} failed: {str(error)[:300]}") from error
-    if not isinstance(status, dict):
-        raise BadKubeconfig(f"exec plugin {plugin.command!r} printed no status")
-    return status
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hub.kube.config import BadKubeconfig, ClusterConfig, run_exec_plugin
+from hub.kube.exec_plugin import CredentialError, run_exec_plugin
+
+if TYPE_CHECKING:
+    from hub.kube.config import ClusterConfig
 
 _TOKEN_FILE_AGE = 60.0  # seconds; what client-go waits before it reads a token file again
 _EXPIRY_SKEW = 60.0  # seconds before its end at which a plugin's token is renewed
@@ -37,7 +40,7 @@ class Identity:
 class Credentials:
     """The identity of one :class:`ClusterConfig`, renewed when it is due or was refused.
 
-    Raises :class:`hub.kube.config.BadKubeconfig` when a plugin or a token file fails.
+    Raises :class:`.CredentialError` when a plugin or a token file fails.
     """
 
     def __init__(self, config: ClusterConfig) -> None:
@@ -98,7 +101,7 @@ def _read_token(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise BadKubeconfig(f"cannot read the token file {path}: {error.strerror}") from error
+        raise CredentialError(f"cannot read the token file {path}: {error.strerror}") from error
 
 
 def _from_plugin(status: dict[str, Any], config: ClusterConfig) -> Identity:

@@ -18,12 +18,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from hub.errors import ApiError, api_error
-from hub.kube.config import BadKubeconfig, ClusterConfig
 from hub.kube.credentials import Credentials, Identity
+from hub.kube.exec_plugin import CredentialError
 from hub.kube.unreachable import Cause, Unreachable, explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+
+    from hub.kube.config import ClusterConfig
 
     OpenPool = Callable[[ClusterConfig, Identity], aiohttp.ClientSession]
     Body = bytes | AsyncIterable[bytes] | None
@@ -204,7 +206,7 @@ class Transport:
             return identity
         try:
             return await self._credentials.get()
-        except BadKubeconfig as error:
+        except CredentialError as error:
             raise Unreachable(self.address, Cause.CREDENTIALS, str(error)) from error
 
     def _pool(self, identity: Identity) -> aiohttp.ClientSession:

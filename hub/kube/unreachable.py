@@ -67,7 +67,7 @@ def _describe(error: BaseException, address: str, seconds: float | None) -> tupl
         case aiohttp.ConnectionTimeoutError():
             result = Cause.TIMEOUT, f"{address} did not accept a connection in time"
         case asyncio.TimeoutError():
-            within = f"within {seconds:g} s" if seconds is not None else "in time"
+            within = f"within {round(seconds, 1):g} s" if seconds is not None else "in time"
             result = Cause.TIMEOUT, f"{address} did not answer {within}"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
             result = Cause.RESET, f"{address} closed the connection before its answer was complete"

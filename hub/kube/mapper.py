@@ -1,0 +1,60 @@
+"""
+From ``apiVersion`` and ``kind`` to the path of an API: what the server offers, asked once for each group and version.
+
+A kind that is not known is asked for again before it is called unknown: its definition may just have been installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hub.api.meta import Api
+from hub.errors import NotFound
+
+if TYPE_CHECKING:
+    from hub.kube.client import Client
+
+_PAUSE = 1.0  # seconds within which an unknown kind is not asked for again
+
+
+class Mapper:
+    """The kinds of one API server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._kinds: dict[str, dict[str, Api]] = {}
+        self._asked: dict[str, float] = {}
+
+    async def api(self, api_version: str, kind: str) -> Api:
+        """
+        Return the API of a kind.
+
+        Raises:
+            NotFound: The server does not offer it.
+            ApiError: It refuses to say.
+        """
+        known = self._kinds.get(api_version, {}).get(kind)
+        if known is not None:
+            return known
+        now = asyncio.get_running_loop().time()
+        if now - self._asked.get(api_version, float("-inf")) > _PAUSE:
+            self._asked[api_version] = now
+            self._kinds[api_version] = await self._ask(api_version)
+        found = self._kinds.get(api_version, {}).get(kind)
+        if found is None:
+            raise NotFound(404, "NotFound", f'no matches for kind "{kind}" in version "{api_version}"')
+        return found
+
+    async def _ask(self, api_version: str) -> dict[str, Api]:
+        group, _, version = api_version.rpartition("/")
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        try:
+            offered = await self._client.read(path)
+        except NotFound:
+            return {}
+        return {
+            item["kind"]: Api(group, version, item["kind"], item["name"], namespaced=bool(item["namespaced"]))
+            for item in offered.get("resources") or ()
+            if "/" not in item["name"]
+        }
