@@ -104,10 +104,13 @@ class GitCache:
             GitFailed: It could not be asked, or has no such reference.
         """
         try:
-            heads = ref.choose(await self._look(remote, ref.patterns()))
+            patterns = ref.patterns()
         except RefError as error:
-            await self._explain_missing(remote, error)
-            raise
+            raise GitFailed(f"failed to checkout and determine revision: {error}") from error
+        try:
+            heads = ref.choose(await self._look(remote, patterns))
+        except RefError as error:
+            raise await self._missing(remote, error) from error
         if len(heads) == 1:
             return heads[0]
         # Versions that differ in build metadata alone: the newest commit wins.
@@ -125,18 +128,9 @@ class GitCache:
         """
         return await self._fetches.run((remote.url, remote.auth, head), lambda: self._fetch(remote, head))
 
-    async def archive(
-        self, remote: Remote, commit: Commit, target: Path, ignore: str | None = None, only: list[str] | None = None
-    ) -> None:
+    async def archive(self, remote: Remote, commit: Commit, target: Path, ignore: str | None = None) -> None:
         """
-        Write the files of a fetched commit to a ``.tar.gz``.
-
-        Args:
-            remote: Where the commit was fetched from.
-            commit: What to write.
-            target: New file.
-            ignore: ``spec.ignore``.
-            only: Folders to take; None takes everything.
+        Write the files of a fetched commit that ``ignore`` and the ignore files leave to a new ``.tar.gz``.
 
         Raises:
             GitFailed: The commit cannot be read, or is too large.
@@ -145,7 +139,7 @@ class GitCache:
         tree = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.id]
         files = _parse_tree(await self._local(cache, tree, remote.timeout))
         rules = await self._rules(cache, files, ignore, remote.timeout)
-        wanted = [file for file in files if not rules.ignores(file.path) and _is_below(file.path, only)]
+        wanted = [file for file in files if not rules.ignores(file.path)]
         if sum(file.size for file in wanted) > MAX_SIZE:
             raise GitFailed(
                 f"the files of commit {commit.id} of '{remote.url}' are larger than {MAX_SIZE} bytes; "
@@ -153,12 +147,6 @@ class GitCache:
             )
         wanted.sort(key=lambda file: file.path)
         await self._read_blobs(cache, wanted, remote.timeout, lambda blobs: _write(target, wanted, blobs))
-
-    async def folders(self, remote: Remote, commit: Commit) -> set[str]:
-        """Return every folder of a fetched commit."""
-        tree = ["ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", commit.id]
-        out = await self._local(self._cache(remote), tree, remote.timeout)
-        return set(out.decode("utf-8", "surrogateescape").split("\0"))
 
     async def _look(self, remote: Remote, patterns: list[str]) -> dict[str, str]:
         """Ask the server for references; callers that ask the same at once share the answer."""
@@ -170,20 +158,15 @@ class GitCache:
 
         return await self._looks.run((remote.url, remote.auth, *patterns), look)
 
-    async def _explain_missing(self, remote: Remote, error: RefError) -> None:
-        """
-        Say what the repository has instead.
-
-        Raises:
-            GitFailed: Always.
-        """
+    async def _missing(self, remote: Remote, error: RefError) -> GitFailed:
+        """Return an error that says what the repository has instead."""
         known = await self._look(remote, [])
         if not known:
-            raise GitFailed("git repository is empty", "EmptyGitRepository") from error
+            return GitFailed("git repository is empty", "EmptyGitRepository")
         branches = sorted(name.removeprefix("refs/heads/") for name in known if name.startswith("refs/heads/"))
         listed = ", ".join(branches[:5]) + (", ..." if len(branches) > 5 else "")
         hint = f"; branches there: {listed}" if listed and "refs/heads/" in str(error) else ""
-        raise _failed("clone", remote, f"{error}{hint}") from error
+        return _failed("clone", remote, f"{error}{hint}")
 
     async def _fetch(self, remote: Remote, head: Head) -> Commit:
         cache = self._cache(remote)
@@ -386,10 +369,6 @@ def _parse_tree(out: bytes) -> list[_File]:
                 raise GitFailed(f"the repository holds a file with an unsafe name: {path!r}")
             files.append(_File(path, fields[2], int(fields[3]), executable=fields[0] == "100755"))
     return files
-
-
-def _is_below(path: str, only: list[str] | None) -> bool:
-    return only is None or any(path.startswith(f"{folder}/") for folder in only)
 
 
 def _blobs(out: IO[bytes], files: list[_File]) -> Iterator[IO[bytes]]:

@@ -42,6 +42,7 @@ ARTIFACT_RECORDS = 2
 BLOB_GRACE = 900.0
 """Seconds that a blob without a name is kept after its last use."""
 _SWEEP_EVERY = 60.0
+_VERIFIED = 20_000
 
 
 class StoreFailed(Transient):
@@ -385,7 +386,8 @@ class Store:
                     stat = entry.stat()
                     if stat.st_nlink <= links and now - stat.st_ctime > BLOB_GRACE:
                         Path(entry.path).unlink(missing_ok=True)
-        self._verified.clear()
+        if len(self._verified) > _VERIFIED:
+            self._verified.clear()
 
     def _touch(self, path: Path) -> bool:
         try:

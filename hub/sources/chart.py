@@ -51,7 +51,7 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
     async def steps(self, attempt: Attempt[HelmChart]) -> float:
         """Bring the package to what the source has now; return the interval in seconds. Raises ``HubError``."""
         chart = attempt.resource
-        current = self.current(attempt)
+        current = await self.current(attempt)
         source = self._source(chart)
         if current is not None and self._is_seen(chart, source):
             attempt.conditions.delete(OUTDATED)
@@ -68,6 +68,8 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
                 "helmchart", chart.metadata.namespace, chart.metadata.name, name, build.version, package
             )
             await self.keep(attempt, stored, _news(build))
+        else:
+            self.unchanged(attempt, _news(build).event)
         chart.status.observed_chart_name = build.name
         chart.status.observed_source_artifact_revision = source.revision
         chart.status.observed_values_files = list(build.values_files) if chart.spec.ignore_missing_values_files else []

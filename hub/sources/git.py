@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hub.api.source import GitRepository
 from hub.content.git import GitAuth
 from hub.content.gitcache import Remote
-from hub.content.refs import GitRef, RefError, summary
+from hub.content.refs import GitRef, summary
 from hub.errors import ApiError, NotFound, Stalled, Transient
 from hub.sources.source import OUTDATED, STORED, News, SourceReconciler
 
@@ -48,15 +48,12 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
         """Bring the artifact to the commit that is referred to; return the interval in seconds. Raises ``HubError``."""
         spec, status = attempt.resource.spec, attempt.resource.status
         _refuse_unsupported(spec)
-        current = self.current(attempt)
+        current = await self.current(attempt)
         remote = _remote(spec, await self._auth(attempt.resource))
-        ref = _ref(spec)
-        try:
-            head = await self._git.resolve(remote, ref)
-        except RefError as error:
-            raise _failed(error) from error
+        head = await self._git.resolve(remote, _ref(spec))
         if current is not None and current.revision == head.revision and status.observed_ignore == spec.ignore:
             attempt.conditions.mark_true(STORED, "Succeeded", _stored(head))
+            self.unchanged(attempt, _stored(head))
             return spec.interval.seconds
         await self._announce(attempt, head)
         await self._build(attempt, remote, head)
@@ -128,10 +125,6 @@ def _ref(spec: GitRepositorySpec) -> GitRef:
 
 def _stored(head: Head) -> str:
     return f"stored artifact for revision '{head.revision}'"
-
-
-def _failed(error: RefError) -> Transient:
-    return Transient("GitOperationFailed", f"failed to checkout and determine revision: {error}")
 
 
 def _refuse_unsupported(spec: GitRepositorySpec) -> None:

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hub.api.meta import READY, Artifact, Resource
-from hub.api.source import SourceStatus
+from hub.api.source import GROUP, SourceStatus
 from hub.content.store import StoreFailed
 from hub.runtime.steps import Attempt, Reconciler
 
@@ -29,7 +29,7 @@ OUTDATED = "ArtifactOutdated"
 FETCH_FAILED = "FetchFailed"
 BUILD_FAILED = "BuildFailed"
 STORAGE_FAILED = "StorageOperationFailed"
-_NEGATIVE = (STORAGE_FAILED, FETCH_FAILED, BUILD_FAILED, OUTDATED)
+_FAILURES = (STORAGE_FAILED, FETCH_FAILED, BUILD_FAILED)
 _BUILD_REASONS = frozenset({
     "MetadataPatchError", "ValuesFilesError", "DependencyBuildError", "ChartPackageError", "ChartVerificationError",
     "Unknown",
@@ -60,8 +60,10 @@ class SourceReconciler(Reconciler[S]):
     def summarize(self, attempt: Attempt[S], error: HubError | None) -> None:
         """Say what failed in its own condition, and the whole in Ready."""
         conditions = attempt.conditions
-        conditions.delete(*(kind for kind in _NEGATIVE if kind != OUTDATED or error is None))
-        if error is not None:
+        conditions.delete(*_FAILURES)
+        if error is None:
+            conditions.delete(OUTDATED)
+        else:
             conditions.mark_true(_condition_of(error), error.reason, error.message)
             conditions.mark_false(READY, error.reason, error.message)
             return
@@ -69,9 +71,9 @@ class SourceReconciler(Reconciler[S]):
         if stored is not None:
             conditions.mark(READY, stored.status, stored.reason, stored.message)
 
-    def current(self, attempt: Attempt[S]) -> Artifact | None:
+    async def current(self, attempt: Attempt[S]) -> Artifact | None:
         """
-        Return the artifact of the object if the store still has it, its URL brought up to date.
+        Return the artifact of the object if the store still has it unchanged, its URL brought up to date.
 
         One that disappeared is taken out of the status, so that nobody is sent to it and it is built again.
         """
@@ -79,7 +81,10 @@ class SourceReconciler(Reconciler[S]):
         artifact = status.artifact
         if artifact is None:
             return None
-        if not self.store.exists(artifact.path, artifact.digest):
+        if not await self.store.verify(artifact.path, artifact.digest):
+            if self.store.exists(artifact.path, artifact.digest):
+                message = f"failed to verify artifact: the file '{artifact.path}' was changed in storage"
+                self.recorder.warning(attempt.resource, "ArtifactVerificationFailed", message)
             _log.info("Artifact disappeared from storage; it is built again")
             status.artifact = None
             attempt.conditions.delete(STORED)
@@ -90,19 +95,27 @@ class SourceReconciler(Reconciler[S]):
     async def keep(self, attempt: Attempt[S], stored: Stored, news: News) -> None:
         """Record a stored artifact, tell of it if it is new, and remove what is too old."""
         status, before = _status(attempt), _status(attempt).artifact
-        failed = next((kind for kind in _NEGATIVE if attempt.conditions.is_true(kind)), None)
         status.artifact = Artifact.parse(stored.as_dict())
         attempt.conditions.mark_true(STORED, news.reason, news.message)
-        annotations = {
-            "source.toolkit.fluxcd.io/revision": stored.revision,
-            "source.toolkit.fluxcd.io/digest": stored.digest,
-        }
         if before is None or before.digest != stored.digest:
             reason = "NewArtifact" if news.reason == "Succeeded" else news.reason
-            self.recorder.normal(attempt.resource, reason, news.event, annotations=annotations)
-        elif failed is not None and failed != OUTDATED:
-            self.recorder.normal(attempt.resource, "Succeeded", news.event, annotations=annotations)
+            self._tell(attempt, reason, news.event)
+        else:
+            self.unchanged(attempt, news.event)
         await self.store.collect(*self._place(attempt), current=stored.path)
+
+    def unchanged(self, attempt: Attempt[S], event: str) -> None:
+        """Tell that the artifact is still right, if the attempt before had failed."""
+        if any(attempt.conditions.is_true(kind) for kind in _FAILURES):
+            self._tell(attempt, "Succeeded", event)
+
+    def _tell(self, attempt: Attempt[S], reason: str, message: str) -> None:
+        artifact = _status(attempt).artifact
+        annotations = {}
+        if artifact is not None:
+            annotations[f"{GROUP}/revision"] = artifact.revision
+            annotations[f"{GROUP}/digest"] = artifact.digest
+        self.recorder.normal(attempt.resource, reason, message, annotations=annotations)
 
     def _place(self, attempt: Attempt[S]) -> tuple[str, str, str]:
         meta = attempt.resource.metadata
