@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hub.api.kind import Kind
     from hub.cli.stream import Change
 
 _PER_SECOND = 8
+
+Draw = Callable[["Sequence[tuple[Kind, Sequence[dict[str, Any]]]]"], list[str]]
 
 
 class Screen:
@@ -23,16 +26,17 @@ class Screen:
     The objects of each kind, and how they are drawn.
 
     Args:
+        kinds: In the order in which they are shown.
         draw: Makes lines of them, for the terminal's width of the moment.
     """
 
-    def __init__(self, draw: Callable[[Sequence[tuple[Kind, Sequence[dict[str, Any]]]]], list[str]]) -> None:
+    def __init__(self, kinds: Sequence[Kind], draw: Draw) -> None:
         self._draw = draw
-        self._objects: dict[Kind, dict[tuple[str, str], dict[str, Any]]] = {}
+        self._objects: dict[Kind, dict[tuple[str, str], dict[str, Any]]] = {kind: {} for kind in kinds}
 
     def show(self, kind: Kind, batch: Sequence[tuple[Change, bool]]) -> None:
         """Take over changes; an object that is not (any more) to be shown disappears."""
-        objects = self._objects.setdefault(kind, {})
+        objects = self._objects[kind]
         for change, is_shown in batch:
             meta = change.object["metadata"]
             identity = (meta.get("namespace", ""), meta["name"])
@@ -48,11 +52,9 @@ class Screen:
 
 
 @contextmanager
-def live(
-    draw: Callable[[Sequence[tuple[Kind, Sequence[dict[str, Any]]]]], list[str]],
-) -> Iterator[Screen]:
+def live(kinds: Sequence[Kind], draw: Draw) -> Iterator[Screen]:
     """Show a screen until the block ends."""
-    screen = Screen(draw)
+    screen = Screen(kinds, draw)
     console = Console(highlight=False)
     with Live(screen, console=console, refresh_per_second=_PER_SECOND, vertical_overflow="ellipsis"):
         yield screen

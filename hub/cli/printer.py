@@ -47,7 +47,7 @@ def follower(question: Question) -> Iterator[Show]:
     elif sys.stdout.isatty():
         from hub.cli.live import live
 
-        with live(lambda listed: _tables(question, listed)) as screen:
+        with live(question.selection.kinds, lambda listed: _tables(question, listed)) as screen:
             yield lambda kind, batch: screen.show(kind, [(one, _is_shown(question, one)) for one in batch])
     else:
         yield _lines(question)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GAP = "  "
-_READABLE = 24  # columns; narrower than this a wrapped message is harder to read than a broken line
+_READABLE = 40  # columns; narrower than this a wrapped message is harder to read than a broken line
 
 _COLOURS = {
     "READY": {"True": "green", "False": "red", "Unknown": "yellow"},
