@@ -8,6 +8,8 @@ are made in a temporary folder and removed at the end, also when the session is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import inspect
 import json
 import os
@@ -102,11 +104,11 @@ class Clusters:
 
 
 @pytest.fixture(scope="session")
-async def clusters(tmp_path_factory):
+async def clusters(tmp_path_factory, pytestconfig):
     """The hub and two members. A test that harms one has to heal it."""
     kept = os.environ.get("HUB_TEST_CLUSTERS")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("clusters", numbered=True)
-    progress = Progress(lambda line: print(line, file=sys.__stderr__))
+    progress = Progress(functools.partial(_tell, pytestconfig.pluginmanager.getplugin("capturemanager")))
     toolbox = Toolbox(progress)
     environment = Environment(folder, progress=progress, toolbox=toolbox)
     guard = None if kept else _guard(folder)
@@ -165,6 +167,12 @@ async def git_server(tmp_path):
     """A Git server on a port of its own, without repositories yet."""
     async with GitServer(tmp_path / "repositories") as server:
         yield server
+
+
+def _tell(capture: Any, line: str) -> None:
+    """Print past pytest's capturing: a first build takes minutes, and should not do so in silence."""
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        print(f"\n{line}", end="", file=sys.stderr, flush=True)
 
 
 def _guard(folder: Path) -> subprocess.Popen[bytes]:
