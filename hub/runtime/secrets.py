@@ -13,10 +13,12 @@ import binascii
 import contextlib
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hub.api.meta import CONFIG_MAPS, SECRETS, Key
-from hub.errors import Expired, Forbidden, HubError
+from hub.errors import HubError
+from hub.kube.reflector import Reflector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
 
 _log = logging.getLogger(__name__)
-_PAUSE = 1.0  # seconds before a broken watch is taken up again
+_PAUSE = 60.0  # seconds until a watch that was refused is asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,15 @@ class SecretReader:
 
     def __init__(self, client: Client, namespace: str = "") -> None:
         self._client = client
-        self._namespace = namespace
+        scope = namespace or None
+        self._watches = {
+            # Helm's own release records come and go with every upgrade of the host cluster; nobody refers to them.
+            SECRETS.kind: Reflector(client, SECRETS, scope, labels="owner!=helm", metadata_only=True),
+            CONFIG_MAPS.kind: Reflector(client, CONFIG_MAPS, scope, labels="owner!=helm", metadata_only=True),
+        }
         self._held: dict[Key, Data] = {}
-        self._watched: set[str] = set()
-        self._changes = 0
+        self._reads: dict[Key, asyncio.Task[Data]] = {}
+        self._asked: set[Key] = set()
         self._subscribers: list[Callable[[Key], None]] = []
 
     async def get(self, namespace: str, name: str) -> Data:
@@ -69,7 +76,7 @@ class SecretReader:
 
     async def fresh(self, namespace: str, name: str) -> Data:
         """Return a Secret as it is on the server now, whatever is held: credentials were refused."""
-        self._held.pop(Key("Secret", namespace, name), None)
+        self._outdate(Key(SECRETS.kind, namespace, name))
         return await self._read(SECRETS, namespace, name)
 
     def subscribe(self, subscriber: Callable[[Key], None]) -> None:
@@ -79,62 +86,68 @@ class SecretReader:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(SECRETS))
-            group.create_task(self._follow(CONFIG_MAPS))
+            for api in (SECRETS, CONFIG_MAPS):
+                group.create_task(self._follow(api), name=f"watch {api.plural}")
 
     async def _read(self, api: Api, namespace: str, name: str) -> Data:
         key = Key(api.kind, namespace, name)
-        if api.kind in self._watched and (held := self._held.get(key)) is not None:
+        self._asked.add(key)
+        if not self._watches[api.kind].live:
+            return _decode(await self._client.get(api, name, namespace))
+        if (held := self._held.get(key)) is not None:
             return held
-        changes = self._changes
-        found = _decode(await self._client.get(api, name, namespace))
-        if changes == self._changes:  # else this answer may be older than what the watch has told meanwhile
-            self._held[key] = found
-        return found
+        read = self._reads.get(key)
+        if read is None:  # many who ask at once cost one read
+            read = self._reads[key] = asyncio.create_task(self._load(api, key), name=f"read {key}")
+        return await asyncio.shield(read)
+
+    async def _load(self, api: Api, key: Key) -> Data:
+        me = asyncio.current_task()
+        try:
+            raw = await self._client.get(api, key.name, key.namespace)
+            found = _decode(raw)
+            # Not when the watch told of a change meanwhile, nor when it would never tell.
+            if self._reads.get(key) is me and (raw["metadata"].get("labels") or {}).get("owner") != "helm":
+                self._held[key] = found
+            return found
+        finally:
+            if self._reads.get(key) is me:
+                del self._reads[key]
 
     async def _follow(self, api: Api) -> None:
+        watch = self._watches[api.kind]
         while True:
             try:
-                await self._watch(api)
-            except Forbidden as error:
-                _log.warning("Not allowed to watch; references are read each time", extra={"why": error.message})
-                return
-            except Expired:
-                continue
+                await watch.run(partial(self._changed, api))
             except HubError as error:
-                _log.debug("Watch broke", extra={"kind": api.kind, "why": error.message})
-            finally:
-                self._watched.discard(api.kind)
+                self._forget(api)
+                _log.warning(
+                    "Cannot watch; references are read each time", extra={"watched": api.plural, "why": error.message}
+                )
             await asyncio.sleep(_PAUSE)
 
-    async def _watch(self, api: Api) -> None:
-        """List, drop what changed while nobody looked, and follow; from then on what is held is fresh."""
-        namespace = self._namespace or None
-        listed = await self._client.list(api, namespace, metadata_only=True)
-        seen = {_key(api, item): str(item["metadata"]["resourceVersion"]) for item in listed.items}
-        for key, held in list(self._held.items()):
-            if key.kind == api.kind and seen.get(key) != held.resource_version:
-                self._changed(key)
-        self._watched.add(api.kind)
-        version = listed.resource_version
-        async for event in self._client.watch(api, namespace, resource_version=version, metadata_only=True):
-            if event.type != "BOOKMARK":
-                self._seen(_key(api, event.object), str(event.object["metadata"]["resourceVersion"]))
-
-    def _seen(self, key: Key, resource_version: str) -> None:
+    def _changed(self, api: Api, type_: str, raw: dict[str, Any]) -> None:
+        metadata = raw["metadata"]
+        key = Key(api.kind, metadata["namespace"], metadata["name"])
         held = self._held.get(key)
-        if held is None or held.resource_version != resource_version:
-            self._changed(key)
-
-    def _changed(self, key: Key) -> None:
-        self._changes += 1
-        self._held.pop(key, None)
+        if type_ != "DELETED" and held is not None and held.resource_version == metadata["resourceVersion"]:
+            return
+        self._outdate(key)
+        if not self._watches[api.kind].synced.is_set() and key not in self._asked:
+            return  # the first list: nobody can have missed what nobody asked for
         for subscriber in self._subscribers:
-            subscriber(key)
+            try:
+                subscriber(key)
+            except Exception:  # noqa: BLE001  # the watch outlives whoever listens
+                _log.exception("Subscriber broke", extra={"key": str(key)})
 
+    def _outdate(self, key: Key) -> None:
+        self._held.pop(key, None)
+        self._reads.pop(key, None)  # a read under way may be too old for those who ask from now on
 
-def _key(api: Api, item: dict[str, Any]) -> Key:
-    return Key(api.kind, item["metadata"]["namespace"], item["metadata"]["name"])
+    def _forget(self, api: Api) -> None:
+        for key in [key for key in self._held if key.kind == api.kind]:
+            del self._held[key]
 
 
 def _decode(raw: dict[str, Any]) -> Data:

@@ -19,7 +19,7 @@ import kopf
 
 from hub.errors import HubError, NotFound, Stalled
 from hub.kube.client import USER_AGENT, Client, Unreachable
-from hub.runtime.roster import Roster
+from hub.kube.roster import Roster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ class Watcher:
         self._namespaces = [one for one in namespaces if one]
         self._scopes: list[str | None] = [*self._namespaces] or [None]
         self._labels = label_selector
-        self._rosters = {kind: Roster(kind) for kind in kinds}
+        self._rosters = {kind: Roster(kind.api) for kind in kinds}
         self._client: Client
         self._on_event: OnEvent
         self._checks: dict[Kind, asyncio.Task[None]] = {}

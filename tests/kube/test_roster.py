@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hub.api.registry import kind_named
-from hub.runtime.roster import Roster
-
-KIND = kind_named("HelmRelease")
+from hub.api.meta import SECRETS
+from hub.kube.roster import Roster
 
 
 def thing(uid="u1", version="5", created="2026-01-01T00:00:00Z", name="a"):
@@ -30,24 +28,24 @@ def thing(uid="u1", version="5", created="2026-01-01T00:00:00Z", name="a"):
     ],
 )
 def test_take(type_, uid, version, told):
-    roster = Roster(KIND)
+    roster = Roster(SECRETS)
     assert [news.type for news in roster.take(None, thing(), 0.0)] == ["ADDED"]
     assert [news.type for news in roster.take(type_, thing(uid, version), 1.0)] == told
 
 
 def test_an_unknown_object_cannot_be_deleted():
-    assert list(Roster(KIND).take("DELETED", thing(), 0.0)) == []
+    assert list(Roster(SECRETS).take("DELETED", thing(), 0.0)) == []
 
 
 def test_a_cluster_restored_from_a_backup_counts_from_the_past():
-    roster = Roster(KIND)
+    roster = Roster(SECRETS)
     list(roster.take(None, thing(version="900"), 0.0))
     again = thing("u2", "7", created="2026-02-01T00:00:00Z")
     assert [news.type for news in roster.take(None, again, 1.0)] == ["DELETED", "ADDED"]
 
 
 def test_who_is_missing_in_a_list_has_vanished():
-    roster = Roster(KIND)
+    roster = Roster(SECRETS)
     for name in ("stays", "gone", "younger than the list"):
         list(roster.take(None, thing(uid=name, name=name), 0.0))
     assert not roster.unheard(0.0)
@@ -55,6 +53,6 @@ def test_who_is_missing_in_a_list_has_vanished():
     assert roster.unheard(5.0)
     gone = list(roster.vanished({"stays"}, since=5.0))
     assert [(news.type, news.object["metadata"]["name"], news.object["kind"]) for news in gone] == [
-        ("DELETED", "gone", "HelmRelease")
+        ("DELETED", "gone", "Secret")
     ]
     assert len(roster) == 2

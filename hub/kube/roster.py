@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hub.api.meta import Kind
+    from hub.api.meta import Api
 
 
 class Name(NamedTuple):
@@ -41,8 +41,8 @@ class News(NamedTuple):
 class Roster:
     """The objects of one kind."""
 
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._known: dict[Name, _Known] = {}
 
     def take(self, type_: str | None, raw: dict[str, Any], now: float) -> Iterator[News]:
@@ -84,9 +84,8 @@ class Roster:
 
     def _gone(self, name: Name) -> News:
         known = self._known.pop(name)
-        api = self._kind.api
         metadata = {"namespace": name.namespace, "name": name.name, "uid": known.uid}
-        return News("DELETED", {"apiVersion": api.api_version, "kind": api.kind, "metadata": metadata})
+        return News("DELETED", {"apiVersion": self._api.api_version, "kind": self._api.kind, "metadata": metadata})
 
 
 def _later(one: str, other: str) -> bool:
