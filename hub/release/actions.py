@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hub.api.appliers import CommonMetadata
 from hub.api.meta import NAMESPACES
 from hub.errors import Conflict, ToolFailed, Transient
 from hub.members.gateway import RunPolicy
-from hub.release import options, remediation
+from hub.release import crds, options, remediation
 from hub.release.chart import OWNER_NAME, OWNER_NAMESPACE
+from hub.release.drift import Stamp
 from hub.release.helm import Run
 from hub.release.plan import Action
 from hub.release.storage import ATTEMPT_LABEL
@@ -57,27 +59,36 @@ class Actions:
             MemberUnreachable: The member did not answer; nothing is known about what helm did.
         """
         release, target = request.release, request.target
-        labels = {ATTEMPT_LABEL: request.desired.attempt}
         was_server_side = stored is None or stored.server_side
-        if action is Action.INSTALL:
-            await self._create_namespaces(release, target)
-        chart = await self.artifacts.open(request.artifact)
+        if action in (Action.INSTALL, Action.UPGRADE):
+            await self._release(action, request, was_server_side=was_server_side)
+            return
         async with self._run(release, target, force=_forced(release, action)) as run:
             match action:
-                case Action.INSTALL:
-                    await self.helm.install(run, chart, request.values, options.install(release, labels))
-                case Action.UPGRADE:
-                    chosen = options.upgrade(release, labels, was_server_side=was_server_side)
-                    await self.helm.upgrade(run, chart, request.values, chosen)
                 case Action.ROLLBACK:
-                    chosen_rollback = options.rollback(release, was_server_side=was_server_side)
-                    await self.helm.rollback(run, _rollback_version(release), chosen_rollback)
+                    chosen = options.rollback(release, was_server_side=was_server_side)
+                    await self.helm.rollback(run, _rollback_version(release), chosen)
                 case Action.UNINSTALL:
                     await self.helm.uninstall(run, options.uninstall(release))
                 case Action.TEST:
                     await self.helm.test(run, options.test(release))
                 case _:
                     raise ValueError(f"'{action}' is not an action of helm")
+
+    async def _release(self, action: Action, request: Request, *, was_server_side: bool) -> None:
+        """Bring namespaces and definitions to the member, then the release."""
+        release, target = request.release, request.target
+        labels = {ATTEMPT_LABEL: request.desired.attempt}
+        chart = await self.artifacts.open(request.artifact)
+        if action is Action.INSTALL:
+            await self._create_namespaces(release, target)
+        await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
+        async with self._run(release, target, force=_forced(release, action)) as run:
+            if action is Action.INSTALL:
+                await self.helm.install(run, chart, request.values, options.install(release, labels))
+            else:
+                chosen = options.upgrade(release, labels, was_server_side=was_server_side)
+                await self.helm.upgrade(run, chart, request.values, chosen)
 
     async def uninstall(self, release: HelmRelease, target: Target) -> None:
         """Uninstall a release from where it was. Raises as :meth:`run`."""
@@ -87,10 +98,12 @@ class Actions:
     @asynccontextmanager
     async def _run(self, release: HelmRelease, target: Target, *, force: bool) -> AsyncIterator[Run]:
         """Open the way to the member for one helm process, and tell what happened on it."""
+        stamp = stamp_of(release)
         policy = RunPolicy(
             release_namespace=target.namespace,
             storage_namespace=target.storage_namespace,
-            labels={OWNER_NAME: release.metadata.name, OWNER_NAMESPACE: release.metadata.namespace},
+            labels=stamp.labels,
+            annotations=stamp.annotations,
             force=force,
         )
         async with self.gateway.session(self.member, policy, turn=self.turn) as session:
@@ -121,6 +134,18 @@ class Actions:
 
 async def _create_namespace(client: Client, *, name: str) -> None:
     await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def stamp_of(release: HelmRelease) -> Stamp:
+    """Return what every object of a release gets; the labels that name the release win."""
+    common = release.spec.common_metadata or CommonMetadata()
+    owner = {OWNER_NAME: release.metadata.name, OWNER_NAMESPACE: release.metadata.namespace}
+    return Stamp(common.labels | owner, common.annotations)
+
+
+def _crds_policy(release: HelmRelease, action: Action) -> str | None:
+    block = release.spec.install if action is Action.INSTALL else release.spec.upgrade
+    return block.crds if block else None
 
 
 def _forced(release: HelmRelease, action: Action) -> bool:

@@ -14,9 +14,11 @@ from hub.api.helm import HelmRelease
 from hub.api.meta import FORCE_AT, RESET_AT, Key
 from hub.content.values import values_digest
 from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient, Waiting
-from hub.release import history, messages, remediation
-from hub.release.actions import Actions
+from hub.kube.mapper import Mapper
+from hub.release import gojson, history, messages, remediation
+from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
+from hub.release.drift import Drift
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
 from hub.release.state import Desired
@@ -73,10 +75,20 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         desired = _desired(release, source, values)
         async with member.turn() as turn:
             storage, actions = self._storage(member), self._actions(member, turn)
+            mapper = member.storage(Mapper)
             await self._leave_old_target(attempt, actions, storage, source)
             _reset_failures(release, desired)
             _record_attempt(release, desired)
-            request = Request(attempt, target_of(release), desired, storage, values, source.artifact)
+            request = Request(
+                attempt=attempt,
+                target=target_of(release),
+                desired=desired,
+                storage=storage,
+                drift=Drift(member, mapper, stamp_of(release)),
+                mapper=mapper,
+                values=values,
+                artifact=source.artifact,
+            )
             await Loop(request, actions, self.recorder).run()
         return release.spec.interval.seconds
 
@@ -183,6 +195,7 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
     identity = (release.metadata.uid, source.name, source.version, source.artifact.digest, config, forced)
     test = release.spec.test
     block = remediation.active(release)
+    renderers, metadata = _renderers_digest(release), _metadata_digest(release)
     return Desired(
         chart_name=source.name,
         chart_version=source.version,
@@ -190,7 +203,34 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
         attempt=hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32],
         test=bool(test and test.enable),
         ignore_test_failures=bool(block.ignore_tests if block else test and test.ignore_failures),
+        changed=_changed(release, renderers, metadata),
+        post_renderers_digest=renderers,
+        common_metadata_digest=metadata,
     )
+
+
+def _changed(release: HelmRelease, renderers: str, metadata: str) -> str:
+    """Return what besides chart and values has to be applied again; only a new spec can have changed it."""
+    status = release.status
+    if status.observed_generation == release.metadata.generation:
+        return ""
+    if renderers != status.observed_post_renderers_digest:
+        return "postrenderers digest has changed"
+    return "common metadata digest has changed" if metadata != status.observed_common_metadata_digest else ""
+
+
+def _metadata_digest(release: HelmRelease) -> str:
+    common = release.spec.common_metadata
+    return _go_digest(common.dump()) if common else ""
+
+
+def _renderers_digest(release: HelmRelease) -> str:
+    """Return the digest of ``spec.postRenderers``, its fields in the order of Flux's Go types."""
+    return _go_digest([one.dump() for one in release.spec.post_renderers]) if release.spec.post_renderers else ""
+
+
+def _go_digest(value: object) -> str:
+    return "sha256:" + hashlib.sha256(f"{gojson.dumps(value)}\n".encode()).hexdigest()
 
 
 def _reset_failures(release: HelmRelease, desired: Desired) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.api.selectors import matches
 from hub.errors import HubError, Invalid, NotFound
@@ -33,6 +33,13 @@ MANAGER = "helm"
 EXCLUDED = "helm.toolkit.fluxcd.io/driftDetection"
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _SHOWN_FIELDS = 5
+
+
+class Stamp(NamedTuple):
+    """Labels and annotations that the hub puts on every object of a release."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +71,10 @@ class Drift:
     Args:
         member: Where.
         mapper: Its kinds.
-        stamp: Labels and annotations that every object got on its way, by ``labels`` and ``annotations``.
+        stamp: What every object got on its way.
     """
 
-    def __init__(self, member: Member, mapper: Mapper, stamp: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, member: Member, mapper: Mapper, stamp: Stamp) -> None:
         self._member = member
         self._mapper = mapper
         self._stamp = stamp
@@ -120,12 +127,12 @@ class Drift:
     def _as_applied(self, item: dict[str, Any], target: Target) -> dict[str, Any]:
         """Return an object as helm applied it: with its own marks, our stamp, and its namespace filled in."""
         meta = dict(item.get("metadata") or {})
-        labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm", **self._stamp["labels"]}
+        labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm", **self._stamp.labels}
         annotations = {
             **(meta.get("annotations") or {}),
             "meta.helm.sh/release-name": target.name,
             "meta.helm.sh/release-namespace": target.namespace,
-            **self._stamp["annotations"],
+            **self._stamp.annotations,
         }
         meta |= {"labels": labels, "annotations": annotations, "namespace": meta.get("namespace") or target.namespace}
         return item | {"metadata": meta}

@@ -8,6 +8,7 @@ tried again with backoff; one with a new revision counts against the retries.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from hub.api.meta import Duration
 from hub.errors import Stalled, ToolFailed, Transient, Waiting
 from hub.release import history, messages, options, remediation, state
+from hub.release.inventory import inventory
 from hub.release.plan import Action, Rollback, Status, next_action
 
 if TYPE_CHECKING:
     from hub.api.helm import HelmRelease, Snapshot
     from hub.api.meta import Artifact
+    from hub.kube.mapper import Mapper
     from hub.release.actions import Actions
+    from hub.release.drift import Change, Drift
     from hub.release.names import Target
     from hub.release.storage import Storage, StoredRelease
     from hub.runtime.events import Recorder
@@ -37,6 +41,8 @@ class Request:
     target: Target
     desired: state.Desired
     storage: Storage
+    drift: Drift
+    mapper: Mapper
     values: dict[str, Any] = field(repr=False)
     artifact: Artifact
 
@@ -58,6 +64,7 @@ class Loop:
         self._actions = actions
         self._recorder = recorder
         self._done: set[str] = set()
+        self._changes: list[Change] = []
 
     async def run(self) -> None:
         """
@@ -72,6 +79,8 @@ class Loop:
         while True:
             stored = await self._observe()
             found = state.classify(stored, request.release.status.history, request.desired)
+            if found.status is Status.IN_SYNC and stored is not None:
+                found = await self._look_for_drift(stored, found)
             _log.debug("Release state", extra={"state": found.status.value, "why": found.reason})
             action = await self._plan(found.status)
             if action is None or action.kind in self._done:
@@ -144,6 +153,8 @@ class Loop:
                 await self._remediate(action, stored)
             case Action.TEST if stored is not None:
                 await self._test(stored)
+            case Action.CORRECT if stored is not None:
+                await self._correct(stored)
             case _:
                 raise Transient("StateError", f"action '{action.value}' is not possible in state {found.status.value}")
 
@@ -167,6 +178,7 @@ class Loop:
         if after is not None and _changed(stored, after) and not after.pending:
             status.history = history.record(status.history, after, action.value, before=stored)
         if error is None and after is not None:
+            await self._take_stock(after)
             self._succeed(messages.succeeded(action, str(after), after.chart), "Released")
             if request.desired.test:
                 words = messages.awaiting_tests(str(after), after.chart)
@@ -199,6 +211,7 @@ class Loop:
         elif after is None and action is Action.UNINSTALL:
             status.history = history.uninstalled(status.history, stored)
         if error is None:
+            await self._take_stock(after)
             self._succeed(messages.succeeded(action, revision, chart), "Remediated")
             return
         words = messages.failed(action, revision, chart, error.message)
@@ -228,12 +241,58 @@ class Loop:
         if not self._ignore_tests():
             self._count_failure(Action(status.last_attempted_release_action or "upgrade"))
 
+    async def _look_for_drift(self, stored: StoredRelease, found: state.State) -> state.State:
+        """Compare the objects on the member with what Helm stored, when the release asks for it."""
+        request, conditions = self._request, self._request.attempt.conditions
+        detection = request.release.spec.drift_detection
+        if detection is None or detection.mode not in ("enabled", "warn"):
+            conditions.delete("Drifted")
+            return found
+        full = await request.storage.revision(request.target, stored.version)
+        self._changes = await request.drift.find(full.manifest, request.target, detection.ignore) if full else []
+        words = messages.drifted(str(stored), self._changes) if self._changes else messages.not_drifted()
+        news = conditions.get("Drifted")
+        conditions.mark("Drifted", "True" if self._changes else "False", *words)
+        if not self._changes:
+            return found
+        if news is None or news.message != words.message:
+            self._recorder.warning(request.release, *words)
+        return state.State(Status.DRIFTED, "cluster state has drifted from the desired state")
+
+    async def _correct(self, stored: StoredRelease) -> None:
+        """Undo the drift that was found; no revision is made."""
+        request = self._request
+        await self._announce(Action.CORRECT, ready=True)
+        failures = await request.drift.correct(self._changes)
+        if not failures:
+            self._recorder.normal(request.release, *messages.corrected(str(stored), self._changes))
+            return
+        words = messages.not_corrected(str(stored), failures, partially=len(failures) < len(self._changes))
+        self._recorder.warning(request.release, *words)
+        raise Transient(*words)
+
     async def _try(self, action: Action, stored: StoredRelease | None) -> ToolFailed | None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             await self._actions.run(action, self._request, stored)
         except ToolFailed as error:
             return error
+        finally:
+            if action.kind == "release":
+                took = Duration.from_seconds(round(clock() - began, 6))
+                self._request.release.status.last_attempted_release_action_duration = took
         return None
+
+    async def _take_stock(self, stored: StoredRelease | None) -> None:
+        """List the objects of the revision that is there now."""
+        request, status = self._request, self._request.release.status
+        if stored is None:
+            status.inventory = None
+            return
+        status.inventory = await inventory(stored.objects, request.target.namespace, request.mapper)
+        status.observed_post_renderers_digest = request.desired.post_renderers_digest
+        status.observed_common_metadata_digest = request.desired.common_metadata_digest
 
     async def _announce(self, action: Action, *, ready: bool = False) -> None:
         timeout = options.timeout_of(self._request.release, action)

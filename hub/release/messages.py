@@ -6,9 +6,12 @@ The sentences of conditions and events about a release, exactly as Flux words th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hub.release.plan import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Words(NamedTuple):
@@ -84,6 +87,30 @@ def not_found(revision: str) -> Words:
 def unlocked(revision: str, chart: str, status: str) -> Words:
     """A revision that a dead process left pending was freed."""
     return Words("PendingRelease", f"Unlocked Helm release {revision} with chart {chart} in {status} state")
+
+
+def drifted(revision: str, changes: Iterable[object]) -> Words:
+    """Objects are not as Helm left them; one line for each."""
+    lines = "\n".join(str(change) for change in changes)
+    return Words("DriftDetected", f"Cluster state of release {revision} has drifted from the desired state:\n{lines}")
+
+
+def not_drifted() -> Words:
+    """Everything is as Helm left it."""
+    return Words("NoDriftDetected", "No drift detected against the cluster state")
+
+
+def corrected(revision: str, changes: Iterable[object]) -> Words:
+    """The drift was undone."""
+    lines = "\n".join(str(change) for change in changes)
+    return Words("DriftCorrected", f"Cluster state of release {revision} has been corrected:\n{lines}")
+
+
+def not_corrected(revision: str, failures: Iterable[str], *, partially: bool) -> Words:
+    """The drift, or part of it, could not be undone."""
+    lines = "\n".join(failures)
+    how = "partially " if partially else ""
+    return Words("DriftCorrectionFailed", f"Failed to {how}correct cluster state of release {revision}:\n{lines}")
 
 
 def running(action: Action, timeout: str) -> str:

@@ -55,7 +55,7 @@ def install(release: HelmRelease, labels: Mapping[str, str]) -> InstallOptions:
         schema_validation=not block.disable_schema_validation,
         take_ownership=not block.disable_take_ownership,
         replace=block.replace,
-        skip_crds=block.crds == "Skip",
+        skip_crds=True,  # hub.release.crds brings them, on upgrades too
     )
 
 

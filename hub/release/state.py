@@ -38,6 +38,8 @@ class Desired:
         test: Helm tests are part of being ready.
         ignore_test_failures: A failed test does not make the release a failed one.
         changed: Fields beyond chart and values that differ from what was last applied, as reasons in words.
+        post_renderers_digest: Digest of ``spec.postRenderers``; empty without.
+        common_metadata_digest: Digest of ``spec.commonMetadata``; empty without.
     """
 
     chart_name: str
@@ -47,6 +49,8 @@ class Desired:
     test: bool = False
     ignore_test_failures: bool = False
     changed: str = ""
+    post_renderers_digest: str = ""
+    common_metadata_digest: str = ""
 
 
 def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: Desired) -> State:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from hub.api.meta import SECRETS
 from hub.content.values import values_digest
 from hub.errors import Conflict, NotFound, Transient
-from hub.release import gojson
+from hub.release import gojson, manifest
 
 if TYPE_CHECKING:
     from hub.members.member import Member
+    from hub.release.manifest import ObjectRef
     from hub.release.names import Target
 
 ATTEMPT_LABEL = "hubctl.io/attempt"
@@ -41,6 +42,7 @@ class StoredRelease:
         raw: The decoded payload, keys in Helm's order; after :meth:`slim` without its large parts.
         secret: Name of the storage Secret.
         resource_version: Version of that Secret when it was read.
+        objects: Identities of the objects in the manifest; known after :meth:`slim`.
         superseded_digest: What the digest becomes when a newer revision takes over.
         attempt: Value of the attempt label; empty when somebody else made the revision.
     """
@@ -52,6 +54,7 @@ class StoredRelease:
     digest: str = ""
     config_digest: str = ""
     superseded_digest: str = ""
+    objects: tuple[ObjectRef, ...] = ()
 
     @property
     def name(self) -> str:
@@ -101,7 +104,8 @@ class StoredRelease:
         """Return what is worth keeping in memory for each release: all but templates, manifests and values."""
         hooks = [{key: value for key, value in hook.items() if key != "manifest"} for hook in self.hooks]
         raw = self.raw | {"chart": {"metadata": self.metadata}, "manifest": "", "config": None, "hooks": hooks}
-        return replace(self, raw=raw, superseded_digest=self.digest_as("superseded"))
+        refs = tuple(manifest.ref(item) for item in manifest.objects(self.manifest))
+        return replace(self, raw=raw, superseded_digest=self.digest_as("superseded"), objects=refs)
 
     @property
     def metadata(self) -> dict[str, Any]:
