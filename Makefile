@@ -1,0 +1,61 @@
+# Everything runs in .venv, which is made when it is needed. `make help` lists the targets.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit check format crds docs run upgrade clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv with everything that the other targets need
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed; PYTHON=/path/to/python names one" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup ## One Git commit on its way to two real clusters; KEEP=1 leaves them up
+	@$(BIN)/python examples/multicluster/demo.py
+
+test: setup ## All tests, on real clusters; PYTEST_ARGS='-k name' chooses
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+unit: setup ## The tests that need no clusters: seconds
+	$(BIN)/pytest -m 'not cluster' $(PYTEST_ARGS)
+
+check: setup ## Format, lint, types, import directions, generated files
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --strict hub
+	$(BIN)/lint-imports
+	$(BIN)/python -m hub.api.crds --check crds
+	$(BIN)/python -m hub.cli.reference --check docs/cli
+
+format: setup ## Let ruff put the code in shape
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --quiet --fix .
+
+crds: setup ## Write crds/ from the models
+	$(BIN)/python -m hub.api.crds crds
+
+docs: setup ## Write docs/cli/ from the commands
+	$(BIN)/python -m hub.cli.reference docs/cli
+
+run: setup ## The hub, beside the clusters of 'hubctl dev up'
+	$(BIN)/hub --kubeconfig .hub/hub.kubeconfig
+
+upgrade: ## Renew constraints.txt with today's versions
+	@rm -rf build/upgrade && $(PYTHON) -m venv build/upgrade
+	build/upgrade/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@grep '^#' constraints.txt > build/constraints.txt
+	@build/upgrade/bin/python -m pip freeze --exclude-editable >> build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/upgrade
+
+clean: ## Remove .venv and what tools left behind
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
