@@ -27,7 +27,8 @@ def of_parts(*parts: str | bytes) -> str:
     """Return one digest for several parts; moving a byte from one part to the next changes it."""
     whole = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        # Names of files need not be UTF-8.
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         whole.update(len(data).to_bytes(8, "big"))
         whole.update(data)
     return f"{ALGORITHM}:{whole.hexdigest()}"

@@ -30,6 +30,8 @@ MAX_SIZE = 1 << 30
 """Bytes of all files of a commit together; a larger one is refused."""
 _MANY_PACKS = 40
 _UNUSED_DAYS = 14
+_LOCAL_TIMEOUT = 300.0
+"""Seconds for runs that only read or write the cache: spec.timeout speaks of the server."""
 _HOST_RUNS = 8
 """Runs against one host at once: the next ones wait, so one slow server cannot take all threads."""
 
@@ -137,8 +139,8 @@ class GitCache:
         """
         cache = self._cache(remote)
         tree = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.id]
-        files = _parse_tree(await self._local(cache, tree, remote.timeout))
-        rules = await self._rules(cache, files, ignore, remote.timeout)
+        files = _parse_tree(await self._local(cache, tree))
+        rules = await self._rules(cache, files, ignore)
         wanted = [file for file in files if not rules.ignores(file.path)]
         if sum(file.size for file in wanted) > MAX_SIZE:
             raise GitFailed(
@@ -146,7 +148,7 @@ class GitCache:
                 "leave some out with spec.ignore"
             )
         wanted.sort(key=lambda file: file.path)
-        await self._read_blobs(cache, wanted, remote.timeout, lambda blobs: _write(target, wanted, blobs))
+        await self._read_blobs(cache, wanted, lambda blobs: _write(target, wanted, blobs))
 
     async def _look(self, remote: Remote, patterns: list[str]) -> dict[str, str]:
         """Ask the server for references; callers that ask the same at once share the answer."""
@@ -171,8 +173,8 @@ class GitCache:
     async def _fetch(self, remote: Remote, head: Head) -> Commit:
         cache = self._cache(remote)
         async with self._lock(cache):
-            await self._ensure(cache, remote.timeout)
-            if commit := await self._read_commit(cache, head.commit, remote.timeout):
+            await self._ensure(cache)
+            if commit := await self._read_commit(cache, head.commit):
                 return commit
             kept = f"refs/hub/{digests.hex_of(digests.of_parts(head.ref or head.commit))[:16]}"
             attempts = [["--depth=1", head.commit]]
@@ -190,7 +192,7 @@ class GitCache:
                 except GitFailed as failed:
                     error = error or failed
                     continue
-                if commit := await self._read_commit(cache, head.commit, remote.timeout):
+                if commit := await self._read_commit(cache, head.commit):
                     return commit
             raise error or _failed("clone", remote, f"commit '{head.commit}' is not there any more")
 
@@ -211,25 +213,25 @@ class GitCache:
             if not _DAMAGED.search(error.message):
                 raise
             await asyncio.to_thread(shutil.rmtree, cache, ignore_errors=True)
-            await self._ensure(cache, remote.timeout)
+            await self._ensure(cache)
             await self._remote(remote, "clone", fetch, cache)
         finally:
             await asyncio.to_thread(_unlock, cache)
         if await asyncio.to_thread(lambda: sum(1 for _ in cache.glob("objects/pack/*.pack"))) > _MANY_PACKS:
-            await self._local(cache, ["gc", "--quiet", "--prune=1.hour.ago"], max(remote.timeout, 600))
+            await self._local(cache, ["gc", "--quiet", "--prune=1.hour.ago"])
 
-    async def _read_commit(self, cache: Path, commit: str, timeout: float) -> Commit | None:
+    async def _read_commit(self, cache: Path, commit: str) -> Commit | None:
         show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%B", f"{commit}^{{commit}}"]
         try:
-            out = await self._runner.run(["-C", str(cache), *show], _read_all, timeout=timeout, env=_at(cache))
+            out = await self._runner.run(["-C", str(cache), *show], _read_all, timeout=_LOCAL_TIMEOUT, env=_at(cache))
         except GitError:
             return None
         except TimeoutError as error:
-            raise GitFailed(f"git did not read commit '{commit}' within {timeout:g}s") from error
+            raise GitFailed(f"git did not read commit '{commit}' within {_LOCAL_TIMEOUT:g}s") from error
         _, when, message = out.decode("utf-8", "replace").split("\0", 2)
         return Commit(commit, message.rstrip("\n"), int(when))
 
-    async def _rules(self, cache: Path, files: list[_File], ignore: str | None, timeout: float) -> IgnoreRules:
+    async def _rules(self, cache: Path, files: list[_File], ignore: str | None) -> IgnoreRules:
         named = [file for file in files if file.path.rpartition("/")[2] == SOURCE_IGNORE]
         texts: dict[str, str] = {}
 
@@ -238,12 +240,10 @@ class GitCache:
                 texts[file.path.rpartition("/")[0]] = blob.read(file.size).decode("utf-8", "replace")
 
         if named:
-            await self._read_blobs(cache, named, timeout, read)
+            await self._read_blobs(cache, named, read)
         return IgnoreRules(texts, ignore)
 
-    async def _read_blobs(
-        self, cache: Path, files: list[_File], timeout: float, read: Callable[[Iterator[IO[bytes]]], None]
-    ) -> None:
+    async def _read_blobs(self, cache: Path, files: list[_File], read: Callable[[Iterator[IO[bytes]]], None]) -> None:
         """Stream the content of files, in their order, through ``read``, which takes exactly ``size`` bytes of each."""
         with await asyncio.to_thread(tempfile.TemporaryFile) as wanted:
             await asyncio.to_thread(wanted.writelines, [f"{file.blob}\n".encode() for file in files])
@@ -252,28 +252,28 @@ class GitCache:
                 await self._runner.run(
                     ["cat-file", "--batch", "--buffer"],
                     lambda out: read(_blobs(out, files)),
-                    timeout=timeout,
+                    timeout=_LOCAL_TIMEOUT,
                     stdin=wanted,
                     env=_at(cache),
                 )
             except GitError as error:
                 raise GitFailed(f"cannot read the files of a fetched commit: {error.text}") from error
             except TimeoutError as error:
-                raise GitFailed(f"git did not read a commit within {timeout:g}s; raise spec.timeout") from error
+                raise GitFailed(f"git did not read a commit within {_LOCAL_TIMEOUT:g}s") from error
 
-    async def _ensure(self, cache: Path, timeout: float) -> None:
+    async def _ensure(self, cache: Path) -> None:
         if not await asyncio.to_thread((cache / "HEAD").exists):
             await asyncio.to_thread(lambda: cache.mkdir(parents=True, exist_ok=True))
-            await self._local(cache, ["init", "--quiet", "--bare", "--initial-branch=main", str(cache)], timeout)
+            await self._local(cache, ["init", "--quiet", "--bare", "--initial-branch=main", str(cache)])
         await asyncio.to_thread((cache / "HEAD").touch)  # says when the cache was used last
 
-    async def _local(self, cache: Path, arguments: list[str], timeout: float) -> bytes:
+    async def _local(self, cache: Path, arguments: list[str]) -> bytes:
         try:
-            return await self._runner.run(arguments, _read_all, timeout=timeout, env=_at(cache))
+            return await self._runner.run(arguments, _read_all, timeout=_LOCAL_TIMEOUT, env=_at(cache))
         except GitError as error:
             raise GitFailed(f"git {arguments[0]} failed in the cache: {error.text}") from error
         except TimeoutError as error:
-            raise GitFailed(f"git {arguments[0]} took longer than {timeout:g}s; raise spec.timeout") from error
+            raise GitFailed(f"git {arguments[0]} took longer than {_LOCAL_TIMEOUT:g}s") from error
 
     async def _remote(self, remote: Remote, verb: str, arguments: list[str], cache: Path | None = None) -> bytes:
         env = self._runner.access(remote.url, remote.auth) | (_at(cache) if cache else {})

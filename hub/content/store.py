@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -104,6 +105,7 @@ class Store:
         self._lock = threading.Lock()
         self._verified: dict[tuple[int, int, int, int], str] = {}
         self._swept = clock()
+        self._claimed: int | None = None
 
     async def prepare(self) -> None:
         """
@@ -278,6 +280,8 @@ class Store:
 
     def _prepare(self) -> None:
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._claim()
             shutil.rmtree(self._tmp, ignore_errors=True)
             for folder in (self._blobs, self._artifacts, self._built, self._tmp):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -286,6 +290,28 @@ class Store:
         except OSError as error:
             raise StoreFailed("DirectoryCreationFailed", "cannot use the storage folder", error, self.root) from error
         self._sweep()
+
+    def _claim(self) -> None:
+        """Keep other processes out: what we work on would be leftovers to them. The kernel frees it, even on a kill."""
+        claim = os.open(self.root / "claim", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(claim, 20, 0).decode(errors="replace")
+            os.close(claim)
+            if owner == str(os.getpid()):
+                return
+            busy = OSError(errno.EBUSY, f"another hub (process {owner or 'unknown'}) uses the folder")
+            raise StoreFailed("DirectoryCreationFailed", "cannot use the storage folder", busy, self.root) from error
+        os.truncate(claim, 0)
+        os.pwrite(claim, str(os.getpid()).encode(), 0)
+        self._claimed = claim
+
+    def close(self) -> None:
+        """Let another process use the folder."""
+        if self._claimed is not None:
+            os.close(self._claimed)
+            self._claimed = None
 
     def _make_workspace(self) -> Path:
         try:
@@ -440,4 +466,6 @@ def _explain(error: OSError, path: Path | str) -> str:
         return f"{said} at '{path}': free some space, or give the hub a larger --storage-path"
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"{said} at '{path}': the hub's user must be able to write there, or give it another --storage-path"
+    if error.errno == errno.EBUSY:
+        return f"{said}: give each its own --storage-path"
     return f"{said} at '{error.filename or path}'"

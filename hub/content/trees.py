@@ -51,9 +51,8 @@ class Trees:
         name = digests.hex_of(digest)
         self._readers[name] += 1
         try:
-            if name not in self._unpacked:
-                path = await self._unpacking.run(name, lambda: self._unpack(file, name))
-                self._unpacked.setdefault(name, path)
+            if name not in self._unpacked or not self._unpacked[name].is_dir():
+                self._unpacked[name] = await self._unpacking.run(name, lambda: self._unpack(file, name))
             self._unpacked.move_to_end(name)
             yield self._unpacked[name]
         finally:
@@ -76,7 +75,8 @@ class Trees:
             path = self._unpacked.pop(name)
             # Renamed first, at once: somebody may ask for the same tree while this one is being removed.
             doomed = path.with_name(f"{name}.old")
-            path.rename(doomed)
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(doomed)
             await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
 
 

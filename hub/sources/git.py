@@ -51,7 +51,11 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
         current = await self.current(attempt)
         remote = _remote(spec, await self._auth(attempt.resource))
         head = await self._git.resolve(remote, _ref(spec))
-        if current is not None and current.revision == head.revision and status.observed_ignore == spec.ignore:
+        if (
+            current is not None
+            and current.revision == head.revision
+            and (status.observed_ignore or "") == (spec.ignore or "")
+        ):
             attempt.conditions.mark_true(STORED, "Succeeded", _stored(head))
             self.unchanged(attempt, _stored(head))
             return spec.interval.seconds

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from hub.content import digest as digests
 from hub.content.store import ARTIFACT_TTL, BLOB_GRACE, Store, StoreFailed
+from hub.content.threads import in_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,3 +216,74 @@ def test_digests_of_parts_keep_their_borders():
 def test_other_digests_are_refused(text):
     with pytest.raises(ValueError):
         digests.hex_of(text)
+
+
+CHILD = """
+import asyncio, itertools, pathlib, sys
+from hub.content.store import Store
+
+async def main():
+    store = Store(pathlib.Path(sys.argv[1]), "http://x")
+    await store.prepare()
+    print("ready", flush=True)
+    for i in itertools.count():
+        async with store.workspace() as folder:
+            (folder / "x").write_bytes(b"%d" % (i % 50) * 200_000)
+            await store.put("GitRepository", "ns", f"n{i % 7}", f"f{i % 50}", "r", folder / "x")
+
+asyncio.run(main())
+"""
+
+
+async def start_child(root):
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, str(root), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert await child.stdout.readline() == b"ready\n"
+    return child
+
+
+async def test_a_kill_at_any_instant_leaves_only_whole_files(tmp_path):
+    for pause in (0.0, 0.01, 0.05, 0.2):
+        child = await start_child(tmp_path)
+        await asyncio.sleep(pause)
+        child.kill()
+        await child.wait()
+        for path in tmp_path.glob("artifacts/*/*/*/*"):
+            assert path.read_bytes() == path.name[1:].encode() * 200_000
+        for path in tmp_path.glob("blobs/*"):
+            assert digests.of_file(path) == f"sha256:{path.name}"
+    store = Store(tmp_path, "http://x")
+    await store.prepare()
+    assert not list((tmp_path / "tmp").iterdir())
+    store.close()
+
+
+async def test_another_process_is_kept_out(tmp_path):
+    child = await start_child(tmp_path)
+    try:
+        with pytest.raises(
+            StoreFailed, match=rf"another hub \(process {child.pid}\) uses the folder: give each its own"
+        ):
+            await Store(tmp_path, "http://x").prepare()
+    finally:
+        child.kill()
+        await child.wait()
+    store = Store(tmp_path, "http://x")
+    await store.prepare()
+    store.close()
+
+
+async def test_a_cancelled_thread_is_waited_for():
+    ended = []
+
+    def slow():
+        time.sleep(0.2)
+        ended.append(True)
+
+    task = asyncio.create_task(in_thread(slow))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended

@@ -123,6 +123,14 @@ async def test_trees_are_unpacked_once_and_kept_while_read(tmp_path):
     assert len(list((tmp_path / "trees").iterdir())) == KEPT
 
 
+async def test_a_tree_that_was_removed_is_unpacked_again(tmp_path):
+    trees, file = Trees(tmp_path / "trees"), pack(tmp_path / "t")
+    for _ in range(2):
+        async with trees.open(file, digests.of_file(file)) as tree:
+            assert (tree / "a.txt").exists()
+        await trees.prepare()
+
+
 async def test_a_tree_that_cannot_be_unpacked(tmp_path):
     (tmp_path / "bad").write_bytes(b"no")
     trees = Trees(tmp_path / "trees")

@@ -101,6 +101,7 @@ class Sources:
         await self.session.close()
         await self.server.stop()
         self.git.close()
+        self.store.close()
         await self.client.aclose()
 
     async def kubectl(self, *args, **more):
