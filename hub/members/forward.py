@@ -1,8 +1,8 @@
 """
 What happens to one request on its way to the member. Each step adds one behaviour and calls the next:
 
-``forward``      discovery is answered from memory
-``_recorded``    Helm's records are led to their namespace; what a run just read of them is not read again
+``forward``      discovery is answered from memory; writes are noted
+``_recorded``    what a run just read of Helm's records is not read again
 ``_stamped``     labels and annotations are put on objects
 ``_replaced``    an object that cannot be changed is deleted and created anew, where that is wanted
 ``_sent``        the exchange itself: health, rate, renewed credentials
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +24,11 @@ from hub.members.immutable import KEPT, only_immutable
 from hub.members.paths import is_discovery
 from hub.members.session import Write
 from hub.members.stamp import stamp, takes_stamp
-from hub.members.storage import is_helm_storage, redirect
+from hub.members.storage import identify, is_helm_storage, redirect
 
 if TYPE_CHECKING:
-    from hub.members.session import Session
+    from hub.members.paths import ResourcePath
+    from hub.members.session import RunPolicy, Session
 
 TIMEOUT: Final = 65.0  # seconds for one exchange; an API server gives up on its own after 60
 _SAME_LIST: Final = 5.0  # seconds for which a run believes what it has just read
@@ -44,24 +46,34 @@ async def forward(session: Session, asked: Asked) -> Answer:
     if asked.method == "GET" and asked.path is None and is_discovery(asked.target.partition("?")[0]):
         again = session.asks_again(asked.target)
         return await session.member.discovery.get(asked, lambda question: _sent(session, question), again=again)
+    if asked.path is None:
+        return await _sent(session, asked)
+    asked, path, is_record = _led(session.policy, asked, asked.path)
+    pass_on = _recorded if is_record else _stamped
     if not asked.writes:
-        return await _recorded(session, asked)
+        return await pass_on(session, asked, path)
     with session.writing():
-        answer: Answer | None = None
+        status = 0
         try:
-            answer = await _recorded(session, asked)
+            answer = await pass_on(session, asked, path)
+            status = answer.status
             return answer
         finally:
-            session.writes.append(_write(asked, answer))
+            session.writes.append(Write(asked.method, _name(asked, path, is_record=is_record), status, is_record))
 
 
-async def _recorded(session: Session, asked: Asked) -> Answer:
-    path, policy = asked.path, session.policy
-    if path is None or not is_helm_storage(asked.method, path, asked.query, asked.body):
-        return await _stamped(session, asked)
+def _led(policy: RunPolicy, asked: Asked, path: ResourcePath) -> tuple[Asked, ResourcePath, bool]:
+    """Return the request with Helm's records led to their namespace, and whether it is about those."""
+    if not is_helm_storage(asked.method, path, asked.query, asked.body):
+        return asked, path, False
     if path.namespace == policy.release_namespace != policy.storage_namespace:
         moved = redirect(asked.target, path, policy.storage_namespace)
-        asked = replace(asked, target=moved, path=path._replace(namespace=policy.storage_namespace))
+        path = path._replace(namespace=policy.storage_namespace)
+        asked = replace(asked, target=moved, path=path)
+    return asked, path, True
+
+
+async def _recorded(session: Session, asked: Asked, path: ResourcePath) -> Answer:
     if asked.method != "GET":
         session.forget_listed()
         return await _sent(session, asked)
@@ -73,36 +85,35 @@ async def _recorded(session: Session, asked: Asked) -> Answer:
     return known
 
 
-async def _stamped(session: Session, asked: Asked) -> Answer:
-    policy, path = session.policy, asked.path
-    if path is None or not asked.writes:
+async def _stamped(session: Session, asked: Asked, path: ResourcePath) -> Answer:
+    policy = session.policy
+    if not asked.writes:
         return await _sent(session, asked)
     if session.turn is not None:
         await session.turn.resume()
     wanted = policy.labels or policy.annotations
     if wanted and takes_stamp(asked.method, path, asked.headers.get("Content-Type", "")):
         asked = replace(asked, body=stamp(asked.body, policy.labels, policy.annotations))
-    answer = await _replaced(session, asked)
+    answer = await _replaced(session, asked, path)
     session.member.discovery.note_write(path)
     return answer
 
 
-async def _replaced(session: Session, asked: Asked) -> Answer:
+async def _replaced(session: Session, asked: Asked, path: ResourcePath) -> Answer:
     answer = await _sent(session, asked)
-    path = asked.path
-    if answer.status != 422 or not session.policy.force or path is None:
+    if answer.status != 422 or not session.policy.force:
         return answer
     if not asked.headers.get("Content-Type", "").startswith(_APPLY) or path.subresource or path.resource in KEPT:
         return answer
     if not only_immutable(answer.json()):
         return answer
-    if not await _removed(session, asked):
+    if not await _removed(session, asked, path):
         return answer
-    session.replaced.append(_name(asked))
+    session.replaced.append(_name(asked, path))
     return await _sent(session, asked)
 
 
-async def _removed(session: Session, asked: Asked) -> bool:
+async def _removed(session: Session, asked: Asked, path: ResourcePath) -> bool:
     """Delete the object that the request is about; True when it is gone and nothing else took its place."""
     object_target = asked.target.partition("?")[0]
     look = Asked("GET", object_target, {"Accept": "application/json"}, b"", asked.path)
@@ -118,7 +129,7 @@ async def _removed(session: Session, asked: Asked) -> bool:
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     deletion = Asked("DELETE", object_target, headers, json.dumps(options).encode(), asked.path)
     deleted = await _sent(session, deletion)
-    session.writes.append(Write("DELETE", _name(asked), deleted.status))
+    session.writes.append(Write("DELETE", _name(asked, path), deleted.status))
     if not deleted.ok and deleted.status != 404:
         return False
     pause, longest = _POLL
@@ -154,22 +165,13 @@ async def _exchange(session: Session, asked: Asked) -> Answer:
         return Answer(response.status, kept_headers(response.headers), body)
 
 
-def _write(asked: Asked, answer: Answer | None) -> Write:
-    storage = asked.path is not None and is_helm_storage(asked.method, asked.path, asked.query, asked.body)
-    return Write(asked.method, _name(asked), answer.status if answer else 0, storage)
-
-
-def _name(asked: Asked) -> str:
+def _name(asked: Asked, path: ResourcePath, *, is_record: bool = False) -> str:
     """``Kind/namespace/name`` of what a request is about; the resource stands in for a kind that is not told."""
-    if asked.path is None:
-        return asked.target.partition("?")[0]
-    kind, name = asked.path.resource, asked.path.name
-    if asked.body.startswith(b"{"):
-        try:
+    kind, name = path.resource, path.name
+    if is_record:
+        kind, name = "Secret", name or identify(asked.body).name
+    elif asked.method != "DELETE" and asked.body.startswith(b"{"):
+        with suppress(ValueError):
             item = json.loads(asked.body)
-        except ValueError:
-            item = {}
-        if asked.method != "DELETE":
-            kind = item.get("kind") or kind
-        name = name or (item.get("metadata") or {}).get("name", "")
-    return "/".join(part for part in (kind, asked.path.namespace, name) if part)
+            kind, name = item.get("kind") or kind, name or (item.get("metadata") or {}).get("name", "")
+    return "/".join(part for part in (kind, path.namespace, name) if part)

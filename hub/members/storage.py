@@ -10,7 +10,7 @@ its type.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
@@ -25,12 +25,19 @@ _PROTOBUF = b"k8s\x00"
 _LENGTH_DELIMITED = 2
 
 
+class SecretIdentity(NamedTuple):
+    """What a Secret says it is."""
+
+    type: str
+    name: str
+
+
 def is_helm_storage(method: str, path: ResourcePath, query: str, body: bytes) -> bool:
     """Whether a request reads or writes Helm's records."""
     if (path.group, path.resource, path.subresource) != ("", "secrets", ""):
         return False
     if method == "POST":
-        return not path.name and secret_type(body) == RELEASE_TYPE
+        return not path.name and identify(body).type == RELEASE_TYPE
     if path.name:
         return method in ("GET", "PUT", "DELETE") and path.name.startswith(_NAME_PREFIX)
     selectors = parse_qs(query).get("labelSelector", [""])[0].split(",")
@@ -42,15 +49,20 @@ def redirect(raw_path: str, path: ResourcePath, namespace: str) -> str:
     return raw_path.replace(f"/namespaces/{path.namespace}/", f"/namespaces/{namespace}/", 1)
 
 
-def secret_type(body: bytes) -> str:
-    """Return the ``type`` of a Secret as it travels, in protobuf or in JSON; empty when it does not tell."""
+def identify(body: bytes) -> SecretIdentity:
+    """Read a Secret as it travels, in protobuf or in JSON; what it does not tell is empty."""
     try:
         if not body.startswith(_PROTOBUF):
-            return str(json.loads(body).get("type", ""))
-        secret = next(value for field, value in _fields(body[len(_PROTOBUF) :]) if field == 2)  # runtime.Unknown.raw
-        return next((value.decode() for field, value in _fields(secret) if field == 3), "")  # Secret.type
-    except (ValueError, AttributeError, IndexError, StopIteration):
-        return ""
+            secret = json.loads(body)
+            return SecretIdentity(str(secret.get("type", "")), str((secret.get("metadata") or {}).get("name", "")))
+        raw = _field(body[len(_PROTOBUF) :], 2)  # runtime.Unknown.raw
+        return SecretIdentity(_field(raw, 3).decode(), _field(_field(raw, 1), 1).decode())  # type, metadata.name
+    except (ValueError, AttributeError, IndexError):
+        return SecretIdentity("", "")
+
+
+def _field(message: bytes, wanted: int) -> bytes:
+    return next((value for number, value in _fields(message) if number == wanted), b"")
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

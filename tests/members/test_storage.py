@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hub.members.paths import parse
-from hub.members.storage import is_helm_storage, redirect, secret_type
+from hub.members.storage import identify, is_helm_storage, redirect
 
 SECRETS = "/api/v1/namespaces/app/secrets"
 RECORD = f"{SECRETS}/sh.helm.release.v1.web.v3"
@@ -66,7 +66,7 @@ def test_is_helm_storage(method, path, query, body, want):
     ],
 )
 def test_what_cannot_be_read_is_no_record(body):
-    assert secret_type(body) == ""
+    assert identify(body) == ("", "")
 
 
 def test_only_the_namespace_is_exchanged():
