@@ -45,8 +45,8 @@ class _Index:
         self._values: dict[Key, frozenset[Hashable]] = {}
 
     def put(self, key: Key, resource: Resource | None) -> None:
-        old = self._values.pop(key, frozenset())
         new = frozenset(self._function(resource)) if resource is not None else frozenset()
+        old = self._values.pop(key, frozenset())
         for value in old - new:
             self._keys[value].discard(key)
             if not self._keys[value]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.api.meta import EVENTS, rfc3339
 from hub.errors import HubError, NotFound
+from hub.kube.client import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
 
 _log = logging.getLogger(__name__)
-_MAX_MESSAGE = 1024  # what the API server accepts
+_MAX_MESSAGE = 1024  # bytes that the API server accepts
 _WAITING = 1000  # events that may wait to be written
 _REMEMBERED = 4096
 _FOLD_SECONDS = 600.0
 _BURST = 25.0
 _REFILL_SECONDS = 300.0
+_PAUSES = (1.0, 3.0)  # seconds before an event that the API server could not take is offered again
 
 
 @dataclass(slots=True)
@@ -116,13 +118,23 @@ class Recorder:
         while True:
             event = await self._queue.get()
             try:
-                await self._write(event)
+                await self._persist(event)
             except HubError as error:
                 _log.debug("Event was not written", extra={"reason": error.reason, "why": error.message})
             except Exception:  # noqa: BLE001  an event is not worth a task
                 _log.exception("Event was not written")
             finally:
                 self._queue.task_done()
+
+    async def _persist(self, event: _Event) -> None:
+        for pause in _PAUSES:
+            try:
+                return await self._write(event)
+            except HubError as error:
+                if not isinstance(error, Unreachable) and getattr(error, "status", 0) < 500:
+                    raise  # refused: the namespace is going away, or we may not write events
+            await asyncio.sleep(pause)
+        return await self._write(event)
 
     async def _write(self, event: _Event) -> None:
         now = asyncio.get_running_loop().time()
@@ -150,6 +162,7 @@ class Recorder:
         """Take one from the object's bucket of tokens."""
         uid = dict(event.involved)["uid"]
         bucket = self._buckets.setdefault(uid, _Bucket(_BURST, now))
+        self._buckets.move_to_end(uid)
         bucket.left = min(_BURST, bucket.left + (now - bucket.at) / _REFILL_SECONDS)
         bucket.at = now
         if len(self._buckets) > _REMEMBERED:
@@ -196,7 +209,11 @@ def _involved(resource: Resource) -> tuple[tuple[str, str], ...]:
 
 
 def _cut(message: str) -> str:
-    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 3]}..."
+    """Shorten a message to what the API server accepts, which counts bytes."""
+    content = message.encode()
+    if len(content) <= _MAX_MESSAGE:
+        return message
+    return content[: _MAX_MESSAGE - 3].decode("utf-8", "ignore") + "..."
 
 
 def _now() -> str:

@@ -3,12 +3,15 @@ Log lines with identity: every line written inside :func:`bind` carries the obje
 
 Messages are constant and variables travel as ``extra`` keys, so that lines can be counted and searched. Text for
 people, JSON for machines (the keys are those of Flux's controllers: ``ts``, ``level``, ``msg``, ``name``).
+
+Nobody should log a secret. Whatever looks like one is masked all the same, in messages, values and tracebacks.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
 
 _identity: ContextVar[dict[str, str]] = ContextVar("identity")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MASK = "***"
+_SECRETS = (
+    (re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), _MASK),
+    (re.compile(r"://[^/\s@:]*:[^/\s@]+@"), f"://{_MASK}@"),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), _MASK),
+    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{12,}"), rf"\1{_MASK}"),
+    (re.compile(r"(?i)(authorization\W{1,4}(?:basic|bearer)\s+)\S+"), rf"\1{_MASK}"),
+    (re.compile(r"(?i)\b((?:[\w-]*[_-])?(?:password|passwd|token)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}]+"), rf"\1{_MASK}"),
+)
 _QUIET = ("aiohttp", "asyncio", "git", "kopf", "kubernetes", "pyhelm3", "urllib3")
 
 
@@ -48,6 +60,13 @@ def setup(level: str, form: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def redact(text: str) -> str:
+    """Mask what looks like a password, a token or a private key."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
 class TextFormatter(logging.Formatter):
     """``2026-01-02T03:04:05.678Z info HelmRelease/ns/name Running action action=upgrade``."""
 
@@ -58,7 +77,7 @@ class TextFormatter(logging.Formatter):
         words = [_time(record), record.levelname.lower(), *([who] if who else []), record.getMessage()]
         words += [f"{key}={_quoted(value)}" for key, value in fields.items()]
         line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return redact(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -70,7 +89,8 @@ class JsonFormatter(logging.Formatter):
         line |= _fields(record)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        line = {key: redact(value) if isinstance(value, str) else value for key, value in line.items()}
+        return json.dumps(line, default=lambda value: redact(str(value)), ensure_ascii=False)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

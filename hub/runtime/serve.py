@@ -25,10 +25,15 @@ class Server:
         listen: ``host:port``; port 0 picks a free one.
         root: Folder of the artifacts.
         ready: Returns why the hub is not ready; the empty text when it is.
+
+    Raises:
+        ValueError: ``listen`` is no address.
     """
 
     def __init__(self, listen: str, root: Path, ready: Callable[[], str]) -> None:
         host, _, port = listen.rpartition(":")
+        if not port.isdecimal():
+            raise ValueError(f"'{listen}' is not an address to listen on; it should look like 127.0.0.1:9790")
         self._host = host.strip("[]") or "127.0.0.1"
         self._port = int(port)
         self._root = root
@@ -52,9 +57,9 @@ class Server:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/{path:.+}", self._artifact)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, shutdown_timeout=2.0)
+        site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
 
@@ -78,8 +83,15 @@ class Server:
         return web.FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
     def _find(self, name: str) -> Path | None:
-        """Return the file that a URL names; None when there is none, or when it is not below the root."""
-        path = self._root.joinpath(*name.split("/"))
-        if ".." in name.split("/") or not path.is_file() or path.is_symlink():
+        """
+        Return the file that a URL names; None when there is none, or when it is not below the root.
+
+        Names that begin with a dot are the store's own (files being written).
+        """
+        parts = name.split("/")
+        if any(not part or part.startswith(".") or "\0" in part for part in parts):
             return None
+        path = self._root.joinpath(*parts)
+        if not path.is_file() or not path.resolve().is_relative_to(self._root.resolve()):
+            return None  # resolved: a link, also one among the folders, must not lead out
         return path
