@@ -159,7 +159,7 @@ class Helm(pyhelm3.Command):
             if _major(version) >= OLDEST:
                 return helm
             found.append(f"{path} is {version}")
-        seen = "; ".join(found) or f"none on PATH or in {_tool_cache()}"
+        seen = "; ".join(found) or "none on PATH, in KUBEBUILDER_ASSETS or built by 'hubctl dev up'"
         raise Stalled("HelmNotFound", f"helm {OLDEST} or newer is needed: {seen}")
 
     async def install(
@@ -360,8 +360,9 @@ def _death_signal() -> list[str]:
 
 def _candidates() -> list[Path]:
     on_path = shutil.which("helm")
-    cached = _tool_cache() / "helm"
-    return [*([Path(on_path)] if on_path else []), *([cached] if cached.is_file() else [])]
+    assets = Path(os.environ.get("KUBEBUILDER_ASSETS") or os.devnull) / "helm"
+    cached = sorted(_tool_cache().glob("helm-*/helm"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [*([Path(on_path)] if on_path else []), *([assets] if assets.is_file() else []), *cached]
 
 
 def _tool_cache() -> Path:
