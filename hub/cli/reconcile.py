@@ -103,10 +103,10 @@ async def _request(cluster: Cluster, resource: Resource, wish: Wish, say: Say) -
     say.action(f"annotating {kind.name} {name} in {cluster.namespace} namespace")
     body = {"metadata": {"annotations": {annotation: now for annotation, is_set in chosen.items() if is_set}}}
     await cluster.client.patch(kind.api, name, cluster.namespace, body)
-    say.success(f"{kind.name} annotated")
-    say.waiting(f"waiting for {kind.name} reconciliation")
+    say.success(f"{kind.name} {name} annotated")
+    say.waiting(f"waiting for {kind.name} {name} reconciliation")
     done = await Wait(cluster, kind, name, say, request=now).until_ready(wish.timeout)
-    say.success(_outcome(done))
+    say.success(f"{kind.name} {name}: {_outcome(done)}")
 
 
 async def _origins(cluster: Cluster, resource: Resource) -> AsyncIterator[Resource]:
@@ -171,7 +171,7 @@ def _outcome(resource: Resource) -> str:
 
     verb = "applied" if resource.KIND.name == "HelmRelease" else "fetched"
     found = revision(resource)
-    return f"{verb} revision {found}" if found else f"{resource.KIND.name} reconciliation completed"
+    return f"{verb} revision {found}" if found else "reconciliation completed"
 
 
 def _now() -> str:

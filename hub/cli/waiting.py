@@ -88,7 +88,7 @@ class Wait:
             case Stage.READY:
                 return resource
             case Stage.FAILED:
-                raise Failed(f"{self._kind.name} reconciliation failed: '{_line(message)}'")
+                raise Failed(f"{self._what} reconciliation failed: '{_line(message)}'")
             case Stage.SUSPENDED:
                 raise Failed(f"{self._what} was suspended meanwhile")
             case Stage.WORKING if message and message != before.message:
