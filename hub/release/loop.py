@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hub.api.meta import Duration
@@ -179,6 +179,9 @@ class Loop:
             status.history = history.record(status.history, after, action.value, before=stored)
         if error is None and after is not None:
             await self._take_stock(after)
+            status.observed_post_renderers_digest = request.desired.post_renderers_digest
+            status.observed_common_metadata_digest = request.desired.common_metadata_digest
+            request.desired = replace(request.desired, changed="")
             self._succeed(messages.succeeded(action, str(after), after.chart), "Released")
             if request.desired.test:
                 words = messages.awaiting_tests(str(after), after.chart)
@@ -291,8 +294,6 @@ class Loop:
             status.inventory = None
             return
         status.inventory = await inventory(stored.objects, request.target.namespace, request.mapper)
-        status.observed_post_renderers_digest = request.desired.post_renderers_digest
-        status.observed_common_metadata_digest = request.desired.common_metadata_digest
 
     async def _announce(self, action: Action, *, ready: bool = False) -> None:
         timeout = options.timeout_of(self._request.release, action)
