@@ -77,7 +77,7 @@ class DiscoveryCache:
         return answer
 
     def _is_fresh(self, entry: _Entry) -> bool:
-        return _now() >= self._unsettled_until and _now() - entry.checked < TTL
+        return entry.checked >= self._unsettled_until and _now() - entry.checked < TTL
 
 
 def _now() -> float:

@@ -152,7 +152,7 @@ class Helm(pyhelm3.Command):
         for path in [executable] if executable else _candidates():
             helm = cls(path, home)
             try:
-                version = await helm.version()
+                version = (await helm.version()).strip()
             except (ToolFailed, OSError) as error:
                 found.append(f"{path} cannot be run ({error})")
                 continue
