@@ -109,8 +109,10 @@ class Watcher:
                 raise
             except HubError as error:
                 _log.warning("Cannot watch the cluster; will try again", extra={"why": error.message})
-            except Exception:  # noqa: BLE001  # whatever breaks in kopf, the hub goes on watching
-                _log.exception("The watch broke; it is started anew")
+            except Exception as error:  # noqa: BLE001  # whatever breaks in kopf, the hub goes on watching
+                known = type(error).__module__.startswith("kopf.")  # what the API server answered, most often
+                why = f"{type(error).__name__}: {error}"[:500]
+                _log.error("The watch broke; it is started anew", exc_info=not known, extra={"why": why})
             else:
                 return
             failures = 0 if loop.time() - began > 60.0 else failures + 1

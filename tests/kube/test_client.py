@@ -372,9 +372,14 @@ async def test_a_server_that_hangs_in_the_handshake(config):
 
 
 async def test_a_server_that_does_not_speak_tls(config):
-    async with server(talk_html) as port:
+    async def object_to(reader, writer):
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with server(object_to) as port:
         error = await refused(replace(config, server=f"https://127.0.0.1:{port}"), timeout=2)
-    assert error.cause in {Cause.TLS, Cause.RESET, Cause.TIMEOUT}
+    assert (error.cause, str(error)) == (Cause.TLS, f"127.0.0.1:{port} does not speak TLS")
 
 
 async def test_nobody_listens(config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import statistics
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from hub.api.meta import SERVICE_ACCOUNTS, Api
 from hub.api.registry import KINDS, kind_named
 from hub.runtime.watch import MissingKinds, Watcher
 
@@ -53,6 +55,7 @@ async def watching(config, **more):
         if task.done():
             task.result()
         assert watcher.synced.is_set()
+        told.watching = watcher
         yield told
     finally:
         synced.cancel()
@@ -180,3 +183,43 @@ async def test_an_outage_is_survived_and_nothing_is_missed(  # noqa: PLR0917  # 
     assert [e for e in told.events if e[1] == "stays"] == [("ADDED", "stays")]
     assert [e for e, name in told.events if name == "returns"] == ["ADDED", "DELETED", "ADDED"]
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_credentials_that_are_refused_for_a_while(  # noqa: PLR0917  # fixtures
+    client, linked, link, namespace, eventually, caplog, tmp_path
+):
+    """A token that rotates late: the watch waits, says so once in a while, and goes on with the next token."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "w", "namespace": namespace}}
+    await client.apply(SERVICE_ACCOUNTS, account)
+    binding = {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "w", "namespace": namespace}],
+    }
+    api = Api("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
+    metadata = {"name": f"w-{namespace}"}
+    await client.apply(api, {"apiVersion": api.api_version, "kind": api.kind, "metadata": metadata, **binding})
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    path, headers = SERVICE_ACCOUNTS.path("w", namespace, "token"), {"Content-Type": "application/json"}
+    async with client.raw("POST", path, headers=headers, body=json.dumps(request).encode()) as response:
+        token = (await response.json())["status"]["token"]
+    file = tmp_path / "token"
+    file.write_text(token)
+    try:
+        async with watching(
+            replace(linked, client_cert=b"", client_key=b"", token_file=str(file)), namespaces=[namespace]
+        ) as told:
+            await until_followed(client, told, namespace, eventually)
+            file.write_text("expired")
+            link.cut()
+            await client.apply(HR.api, release("late", namespace))
+            await eventually(lambda: "Lost the watched cluster" in caplog.text, 10)
+            link.mend()
+            await asyncio.sleep(0)
+            told.watching._client._transport._credentials._identity = None  # a minute passes
+            await eventually(lambda: "does not accept our credentials" in caplog.text, 20, lambda: caplog.text)
+            file.write_text(token)
+            await eventually(lambda: told.has("ADDED", "late"), 40, lambda: caplog.text)
+    finally:
+        await client.delete(api, metadata["name"])
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("does not accept our credentials") < 10
