@@ -126,6 +126,7 @@ async def _parts(
         cache, queue = Cache(), Queue[Key]()
         wiring = Wiring(cache, queue)
         secrets.subscribe(wiring.reference_changed)
+        pool.subscribe(wiring.member_returned)
         reconcilers: dict[str, Reconciler[Any]] = {
             "GitRepository": GitRepositoryReconciler(client, cache, recorder, secrets=secrets, store=store, git=git),
             "HelmChart": HelmChartReconciler(

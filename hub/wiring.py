@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub.api.helm import HelmRelease
+from hub.api.meta import Key
 from hub.api.source import GitRepository, HelmChart
 from hub.release import triggers as release
 from hub.runtime.cache import Change
@@ -20,7 +21,7 @@ from hub.sources import triggers as sources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hub.api.meta import Key, Kind, Resource
+    from hub.api.meta import Kind, Resource
     from hub.runtime.cache import Cache
     from hub.runtime.queue import Queue
 
@@ -47,6 +48,7 @@ REFERENCES = (
     Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
 )
+ON_MEMBER = Route(HelmRelease.KIND, release.member_of, lambda _old, new: release.misses_its_member(new))
 
 
 class Wiring:
@@ -55,7 +57,7 @@ class Wiring:
     def __init__(self, cache: Cache, queue: Queue[Key]) -> None:
         self._cache = cache
         self._queue = queue
-        for route in (*ROUTES, *REFERENCES):
+        for route in (*ROUTES, *REFERENCES, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
         cache.subscribe(self.changed)
 
@@ -76,6 +78,12 @@ class Wiring:
         """Queue everything that reads a Secret or ConfigMap."""
         for route in REFERENCES:
             for user in self._cache.lookup(route.named, key):
+                self._queue.add(user)
+
+    def member_returned(self, namespace: str, secret: str) -> None:
+        """Queue every release that waits for a member which answers again."""
+        for user in self._cache.lookup(ON_MEMBER.named, Key(release.MEMBER, namespace, secret)):
+            if ON_MEMBER.matters(None, self._cache.get(user)):
                 self._queue.add(user)
 
 

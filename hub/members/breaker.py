@@ -37,8 +37,10 @@ class Breaker:
         base: Seconds of the first pause; every failed probe doubles it.
         cap: Seconds of the longest pause.
         jitter: Share of a pause that is added at random, so that what was lost together is not probed together.
+        retry_at: When the next probe is due (seconds, monotonic).
         since: When the member was lost (UTC); None while it answers.
-        cause: What went wrong last.
+        cause: What was wrong then. It stays for the outage, so that what people are told does not flicker with every
+            probe, unless there are new credentials, with which everything may be different.
     """
 
     name: str
@@ -48,35 +50,37 @@ class Breaker:
     dice: Callable[[], float] = field(default=random.random, repr=False)
     since: datetime | None = None
     cause: str = ""
+    retry_at: float = 0.0
     _pause: float = 0.0
-    _retry_at: float = 0.0
+    _renewed: bool = False
 
     def state(self, now: float) -> State:
         """Return the state at ``now`` (seconds, monotonic)."""
         if self.since is None:
             return State.CLOSED
-        return State.HALF_OPEN if now >= self._retry_at else State.OPEN
+        return State.HALF_OPEN if now >= self.retry_at else State.OPEN
 
     def lost(self, cause: str, now: float, wall: datetime) -> None:
         """Note that there was no answer; only the first of the requests that were under way counts."""
-        state = self.state(now)
-        self.cause = cause
-        if state is State.OPEN:
+        if self.state(now) is State.OPEN:
             return
+        if self.since is None or self._renewed:
+            self.cause, self._renewed = cause, False
         if self.since is None:
             self.since, self._pause = wall, self.base
         else:
             self._pause = min(self.cap, self._pause * 2)
-        self._retry_at = now + self._pause * (1 + self.jitter * self.dice())
+        self.retry_at = now + self._pause * (1 + self.jitter * self.dice())
 
     def answered(self) -> None:
         """Note that there was an answer, whatever it said."""
-        self.since, self.cause = None, ""
+        self.since, self.cause, self._renewed = None, "", False
 
     def retry_soon(self) -> None:
         """Let the next caller probe: something changed, e.g. the credentials."""
-        self._retry_at = 0.0
+        self.retry_at = 0.0
         self._pause = self.base / 2
+        self._renewed = True
 
     def error(self) -> MemberUnreachable:
         """Return the error that tells of the loss; only while there is one."""

@@ -161,7 +161,7 @@ async def _exchange(session: Session, asked: Asked) -> Answer:
         try:
             body = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise member.lost(explain(error, member.client.address, TIMEOUT)) from error
+            raise await member.failed(explain(error, member.client.address, TIMEOUT)) from error
         return Answer(response.status, kept_headers(response.headers), body)
 
 

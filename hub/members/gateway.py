@@ -4,7 +4,8 @@ The gateway: a tool such as helm speaks to it on the loopback interface, and it 
 The tool is given a kubeconfig that is good for one run and holds no credential of the member. What the gateway does
 with a request on its way is in :mod:`hub.members.forward`; what a run did is in its :class:`Session`.
 
-Cost: an upgrade of three objects is 16 requests of helm, of which ten reach the member. See ``BENCH`` below.
+Cost, measured with helm 4.3.1 and a chart of three objects: an upgrade is 16 requests of helm (22 when an old
+record has to go), of which 10 (15) reach the member, and 10 ms of CPU here, nearly all of it aiohttp's.
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ async def _stream(session: Session, asked: Asked, request: web.BaseRequest) -> w
                 await response.write(piece)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # The status is sent already: cutting the stream is all that can be told, and watchers start again.
-            session.unreachable = member.lost(explain(error, member.client.address))
+            problem = await member.failed(explain(error, member.client.address))
+            if isinstance(problem, MemberUnreachable):
+                session.unreachable = problem
             if request.transport is not None:
                 request.transport.close()
             return response

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from hub.errors import MemberUnreachable, Unauthorized
+from hub.errors import ApiError, MemberUnreachable, Unauthorized
 from hub.kube.client import Cause, Unreachable
-from hub.members.breaker import Breaker, State
+from hub.members.breaker import State
 from hub.members.discovery import DiscoveryCache
-from hub.members.probe import probe, watchdog
-from hub.members.throttle import Throttle
+from hub.members.health import Health, Vitals
+from hub.members.probe import watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     import aiohttp
 
+    from hub.errors import Transient
     from hub.kube.client import Client
+    from hub.members.breaker import Breaker
     from hub.members.slots import Slots, Turn
+    from hub.members.throttle import Throttle
 
     Renew = Callable[["Member"], Awaitable[bool]]
 
+__all__ = ["Health", "Member"]
+
 T = TypeVar("T")
 
-
-class Health:
-    """What all users of one cluster share, whoever they are there."""
-
-    def __init__(self, name: str, rate: int) -> None:
-        self.breaker = Breaker(name)
-        self.throttle = Throttle(rate)
-        self.probing = asyncio.Lock()
+_UNSURE: Final = frozenset({Cause.RESET, Cause.TIMEOUT, Cause.OTHER})
+"""Causes that may be those of one request alone; the others mean that there is no way to the member."""
 
 
 class Member:
@@ -67,9 +64,17 @@ class Member:
         """How often it may be asked."""
         return self._health.throttle
 
-    def turn(self) -> AbstractAsyncContextManager[Turn]:
-        """Wait for a slot to run something here, and hold it."""
-        return self.slots.turn(self.name)
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        """
+        Wait for a slot to run something here, and hold it.
+
+        Raises:
+            MemberUnreachable: It is lost, or gets lost while we wait.
+        """
+        await self.ensure_reachable()
+        async with self.slots.turn(self.name) as turn:
+            yield turn
 
     def storage(self, factory: Callable[[Client], T]) -> T:
         """Return what ``factory`` makes of the client; the same thing until the client changes."""
@@ -83,7 +88,7 @@ class Member:
         old, self.client, self.digest = self.client, client, digest
         self.discovery = DiscoveryCache()
         self._parts.clear()
-        self.breaker.retry_soon()
+        self._health.renewed()
         return old
 
     async def ensure_reachable(self) -> None:
@@ -93,35 +98,26 @@ class Member:
         Raises:
             MemberUnreachable: It is lost.
         """
-        if self.breaker.since is None:
+        if self._health.state is not Vitals.LOST:
             return
-        async with self._health.probing:
-            match self.breaker.state(_now()):
-                case State.CLOSED:
-                    return
-                case State.OPEN:
-                    raise self.breaker.error()
-                case State.HALF_OPEN:
-                    with self.guard():
-                        await probe(self.client)
+        if self.breaker.state(asyncio.get_running_loop().time()) is State.HALF_OPEN:
+            with suppress(Unreachable):
+                await self._look()
+        if self._health.state is Vitals.LOST:
+            raise self.breaker.error()
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
+    async def failed(self, error: Unreachable) -> Transient:
         """
-        Let the breaker learn how the body's requests end.
+        Find out what a request without an answer means, and return the error to raise.
 
-        Raises:
-            MemberUnreachable: Instead of ``Unreachable``.
+        It is ``MemberUnreachable`` when the member is lost, and ``error`` itself when only this request failed.
         """
-        try:
-            yield
-        except Unreachable as error:
-            raise self.lost(error) from error
-        self.breaker.answered()
-
-    def lost(self, error: Unreachable) -> MemberUnreachable:
-        """Note that there was no answer, and return the error that says so."""
-        self.breaker.lost(error.message, _now(), datetime.now(UTC))
+        if self._health.state is not Vitals.LOST and error.cause in _UNSURE:
+            with suppress(Unreachable):
+                await self._look()
+                return error
+        if self._health.state is not Vitals.LOST:
+            self._health.lost(error, self._current)
         return self.breaker.error()
 
     async def call(self, operation: Callable[[Client], Awaitable[T]]) -> T:
@@ -135,12 +131,12 @@ class Member:
         await self.ensure_reachable()
         client = self.client
         try:
-            with self.guard():
+            async with self._asking():
                 return await operation(client)
         except (Unauthorized, MemberUnreachable) as error:
             if not _speaks_of_credentials(error) or not await self.renew(client):
                 raise
-        with self.guard():
+        async with self._asking():
             return await operation(self.client)
 
     async def renew(self, refused: Client) -> bool:
@@ -165,18 +161,37 @@ class Member:
         while True:
             exchange = client.raw(method, target, headers=headers, body=body or None, timeout=timeout)
             try:
-                async with watchdog(client):
+                async with watchdog(self._look):
                     response = await exchange.__aenter__()
                 break
             except Unreachable as error:
                 if error.cause is not Cause.RESET or not again:
-                    raise self.lost(error) from error
+                    raise await self.failed(error) from error
                 again = False
-        self.breaker.answered()
+        self._health.answered()
         try:
             yield response
         finally:
             await exchange.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Let the member's health learn how the body's requests end, and the body fail when the member hangs."""
+        try:
+            async with watchdog(self._look):
+                yield
+        except Unreachable as error:
+            raise await self.failed(error) from error
+        except ApiError:
+            self._health.answered()
+            raise
+        self._health.answered()
+
+    async def _look(self) -> None:
+        await self._health.look(self._current)
+
+    def _current(self) -> Client:
+        return self.client
 
 
 def _speaks_of_credentials(error: Exception) -> bool:
@@ -184,7 +199,3 @@ def _speaks_of_credentials(error: Exception) -> bool:
         return True
     cause = error.__cause__
     return isinstance(cause, Unreachable) and cause.cause in (Cause.TLS, Cause.CREDENTIALS)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

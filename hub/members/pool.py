@@ -8,6 +8,7 @@ another client at the next call, without a restart. Messages are Flux's, word fo
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,15 +16,20 @@ from typing import TYPE_CHECKING, Final
 from hub.errors import HubError, Stalled, Transient
 from hub.kube.client import Client
 from hub.kube.config import BadKubeconfig, parse_kubeconfig
-from hub.members.member import Health, Member
+from hub.members.health import Health, Vitals
+from hub.members.member import Member
 from hub.members.slots import Limits, Slots
 from hub.members.throttle import DEFAULT_RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub.api.meta import KubeConfig
     from hub.kube.config import ClusterConfig
     from hub.runtime.secrets import Data, SecretReader
     from hub.settings import RunSettings, SecuritySettings
+
+_log = logging.getLogger(__name__)
 
 HUB: Final = "hub"
 REASON: Final = "RESTClientError"
@@ -88,6 +94,15 @@ class Pool:
         self._health: dict[str, Health] = {}
         self._retired: dict[Client, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._subscribers: list[Callable[[str, str], None]] = []
+
+    def subscribe(self, subscriber: Callable[[str, str], None]) -> None:
+        """
+        Have ``subscriber(namespace, secret)`` called when a member that was lost answers again.
+
+        Both are empty for the hub's own cluster.
+        """
+        self._subscribers.append(subscriber)
 
     async def get(self, namespace: str, kube_config: KubeConfig | None, service_account: str | None) -> Member:
         """
@@ -112,6 +127,8 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every client that was made here."""
+        for health in self._health.values():
+            await health.aclose()
         clients = [entry.member.client for source, entry in self._entries.items() if source != _Source()]
         for handle in self._retired.values():
             handle.cancel()
@@ -145,8 +162,22 @@ class Pool:
     def _member(self, source: _Source, client: Client, digest: str) -> Member:
         health = self._health.get(source.name)
         if health is None:
-            health = self._health[source.name] = Health(source.name, self._rate)
+            health = self._health[source.name] = Health(source.name, self._rate, partial(self._changed, source))
         return Member(source.name, client, digest, health=health, slots=self.slots, renew=partial(self._renew, source))
+
+    def _changed(self, source: _Source, before: Vitals, health: Health) -> None:
+        """Keep those who want to run there in step with how the member is."""
+        if health.state is Vitals.WELL:
+            self.slots.readmit(source.name)
+        else:
+            self.slots.suspend(source.name)
+        if health.state is Vitals.LOST:
+            _log.warning("Member is lost", extra={"member": source.name, "why": health.breaker.cause})
+            self.slots.turn_away(source.name, health.breaker.error)
+        elif before is Vitals.LOST:
+            _log.info("Member answers again", extra={"member": source.name})
+            for subscriber in self._subscribers:
+                subscriber(source.namespace, source.secret)
 
     @staticmethod
     def _client(source: _Source, config: ClusterConfig) -> Client:

@@ -10,12 +10,12 @@ from hub.errors import ApiError
 from hub.kube.client import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from hub.kube.client import Client
 
 TIMEOUT = 5.0
-PATIENCE = 10.0
+PATIENCE = 2.0
 
 
 async def probe(client: Client, timeout: float = TIMEOUT) -> None:
@@ -27,12 +27,12 @@ async def probe(client: Client, timeout: float = TIMEOUT) -> None:
 
 
 @asynccontextmanager
-async def watchdog(client: Client, patience: float = PATIENCE, timeout: float = TIMEOUT) -> AsyncIterator[None]:
+async def watchdog(look: Callable[[], Awaitable[None]], patience: float = PATIENCE) -> AsyncIterator[None]:
     """
     Guard a request that may rightly take long: a slow webhook is waited for, a server that hangs is not.
 
-    After ``patience`` seconds, and again and again, the server is probed beside the request. Raises
-    :class:`Unreachable` when it does not answer the probe either.
+    After ``patience`` seconds, and again and again, ``look`` asks beside the request whether the server is there. Its
+    :class:`Unreachable` ends the body.
     """
     loop = asyncio.get_running_loop()
     found: list[Unreachable] = []
@@ -41,7 +41,7 @@ async def watchdog(client: Client, patience: float = PATIENCE, timeout: float = 
     async def watch() -> None:
         while True:
             try:
-                await probe(client, timeout)
+                await look()
             except Unreachable as error:
                 found.append(error)
                 limit.reschedule(loop.time())

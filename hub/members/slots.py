@@ -3,7 +3,8 @@ Who may run next: a bounded number of runs over all members and on each, fairly 
 
 A run that writes holds a slot. A run that only waits for objects to become ready is *parked*: its slot goes to somebody
 else, and it counts against limits of its own that are larger, because waiting costs next to nothing. Members that have
-runs waiting for a slot take turns, whatever the length of their queues: a member that hangs fills its own share only.
+runs waiting for a slot take turns, whatever the length of their queues. A member that does not answer is *suspended*:
+the runs that are stuck on it do nothing, so they take no slots from others, and it gets no more of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Slots:
         self._writing: defaultdict[str, int] = defaultdict(int)
         self._parked: defaultdict[str, int] = defaultdict(int)
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._suspended: set[str] = set()
         self._served: dict[str, int] = {}  # when each member last got a slot
         self._ticks = 0
 
@@ -85,6 +87,22 @@ class Slots:
     def queued(self) -> int:
         """Runs that want a slot."""
         return sum(not place.done() for queue in self._queues.values() for place in queue)
+
+    def suspend(self, member: str) -> None:
+        """Let a member's runs take no slots from others, and give it no more, until :meth:`readmit`."""
+        self._suspended.add(member)
+        self._hand_out()
+
+    def turn_away(self, member: str, why: Callable[[], Exception]) -> None:
+        """Let everybody who waits for a slot on a member fail."""
+        for place in self._queues.pop(member, ()):
+            if not place.done():
+                place.set_exception(why())
+
+    def readmit(self, member: str) -> None:
+        """Undo :meth:`suspend`; for a moment there may be more runs than slots."""
+        self._suspended.discard(member)
+        self._hand_out()
 
     @asynccontextmanager
     async def turn(self, member: str) -> AsyncIterator[Turn]:
@@ -108,16 +126,17 @@ class Slots:
         try:
             await place
         except asyncio.CancelledError:
-            if not place.cancelled():  # it was ours already: pass it on
+            if place.done() and not place.cancelled() and place.exception() is None:  # ours already: pass it on
                 self._release(self._writing, member)
             self._hand_out()  # drops a cancelled place when it comes to it
             raise
 
     def _hand_out(self) -> None:
         """Give free slots to the members that have not had one for longest, as far as their shares go."""
-        while self.writing < self._limits.writing:
+        while self._counted() < self._limits.writing:
             share = self._limits.writing_per_member
-            entitled = [member for member in self._queues if self._writing.get(member, 0) < share]
+            candidates = [member for member in self._queues if member not in self._suspended]
+            entitled = [member for member in candidates if self._writing.get(member, 0) < share]
             if not entitled:
                 return
             member = min(entitled, key=lambda one: self._served.get(one, 0))
@@ -129,6 +148,9 @@ class Slots:
                 self._ticks += 1
                 self._served[member] = self._ticks
                 place.set_result(None)
+
+    def _counted(self) -> int:
+        return sum(runs for member, runs in self._writing.items() if member not in self._suspended)
 
     def _park(self, member: str) -> bool:
         if self.parked >= self._limits.parked or self._parked[member] >= self._limits.parked_per_member:

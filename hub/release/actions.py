@@ -8,7 +8,7 @@ helm said no, and ``MemberUnreachable`` when the member did not answer, whatever
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,17 @@ class Actions:
     artifacts: ArtifactReader
     recorder: Recorder
     member: Member
-    turn: Turn
+    turn: Turn | None = None
+
+    @asynccontextmanager
+    async def in_turn(self) -> AsyncIterator[Actions]:
+        """
+        Wait for the right to write to the member, and yield the actions that hold it.
+
+        Reading needs no turn: a member that hangs keeps none that way.
+        """
+        async with self.member.turn() as turn:
+            yield replace(self, turn=turn)
 
     async def run(self, action: Action, request: Request, stored: StoredRelease | None) -> None:
         """

@@ -8,6 +8,7 @@ counters, attempt, loop. A step that cannot go on raises; :mod:`hub.runtime.step
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
@@ -28,12 +29,13 @@ from hub.release.values import compose
 from hub.runtime.steps import Attempt, Reconciler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hub.content.fetch import ArtifactReader
     from hub.kube.client import Client
     from hub.members.gateway import Gateway
     from hub.members.member import Member
     from hub.members.pool import Pool
-    from hub.members.slots import Turn
     from hub.release.helm import Helm
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
@@ -66,6 +68,10 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
 
     async def steps(self, attempt: Attempt[HelmRelease]) -> float:
         """Bring one release to its desired state; return its interval in seconds. Raises ``HubError``."""
+        with _telling_last_good(attempt.resource):
+            return await self._steps(attempt)
+
+    async def _steps(self, attempt: Attempt[HelmRelease]) -> float:
         release = attempt.resource
         chart_key = await self._charts.sync(release)
         self._dependencies(release)
@@ -73,23 +79,22 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         values = await compose(release, self._secrets)
         member = await self._member(release)
         desired = _desired(release, source, values)
-        async with member.turn() as turn:
-            storage, actions = self._storage(member), self._actions(member, turn)
-            mapper = member.storage(Mapper)
-            await self._leave_old_target(attempt, actions, storage, source)
-            _reset_failures(release, desired)
-            _record_attempt(release, desired)
-            request = Request(
-                attempt=attempt,
-                target=target_of(release),
-                desired=desired,
-                storage=storage,
-                drift=Drift(member, mapper, stamp_of(release)),
-                mapper=mapper,
-                values=values,
-                artifact=source.artifact,
-            )
-            await Loop(request, actions, self.recorder).run()
+        storage, actions = self._storage(member), self._actions(member)
+        mapper = member.storage(Mapper)
+        await self._leave_old_target(attempt, actions, storage, source)
+        _reset_failures(release, desired)
+        _record_attempt(release, desired)
+        request = Request(
+            attempt=attempt,
+            target=target_of(release),
+            desired=desired,
+            storage=storage,
+            drift=Drift(member, mapper, stamp_of(release)),
+            mapper=mapper,
+            values=values,
+            artifact=source.artifact,
+        )
+        await Loop(request, actions, self.recorder).run()
         return release.spec.interval.seconds
 
     async def finalize(self, attempt: Attempt[HelmRelease]) -> None:
@@ -98,7 +103,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         if release.spec.suspend:
             return
         if release.status.storage_namespace and release.status.history:
-            await self._uninstall(attempt)
+            with _telling_last_good(release):
+                await self._uninstall(attempt)
         await self._charts.remove(release)
 
     def summarize(self, attempt: Attempt[HelmRelease], error: HubError | None) -> None:
@@ -112,8 +118,6 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         test = release.spec.test
         if not (test and test.enable):
             attempt.conditions.delete("TestSuccess")
-        if isinstance(error, MemberUnreachable):
-            error = _with_last_good(error, release)
         summary = ready(attempt.conditions, error, count_tests=bool(test and test.enable and not test.ignore_failures))
         if summary is not None:
             attempt.conditions.mark("Ready", *summary)
@@ -137,8 +141,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             release.metadata.namespace, release.spec.kube_config, release.spec.service_account_name
         )
 
-    def _actions(self, member: Member, turn: Turn) -> Actions:
-        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member, turn)
+    def _actions(self, member: Member) -> Actions:
+        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member)
 
     def _storage(self, member: Member) -> Storage:
         return Storage(member, self._memory)
@@ -166,8 +170,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             raise
         latest = release.status.history[0]
         old = Target(latest.name, latest.namespace, release.status.storage_namespace)
-        async with member.turn() as turn:
-            await self._uninstall_from(attempt, self._actions(member, turn), self._storage(member), old)
+        await self._uninstall_from(attempt, self._actions(member), self._storage(member), old)
 
     async def _uninstall_from(
         self, attempt: Attempt[HelmRelease], actions: Actions, storage: Storage, target: Target
@@ -179,7 +182,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             attempt.conditions.mark("Released", "False", *messages.not_found(revision))
             return
         try:
-            await actions.uninstall(release, target)
+            async with actions.in_turn() as running:
+                await running.uninstall(release, target)
         except ToolFailed as error:
             words = messages.not_uninstalled(revision, chart, error.message)
             attempt.conditions.mark("Released", "False", *words)
@@ -276,10 +280,14 @@ def _is_ready(release: object) -> bool:
     )
 
 
-def _with_last_good(error: MemberUnreachable, release: HelmRelease) -> MemberUnreachable:
-    """Say what still runs there, so that nobody has to look elsewhere."""
-    good = next((one for one in release.status.history if one.status == "deployed"), None)
-    if good is None:
-        return error
-    text = f"{error.message}; last good revision is {history.revision_of(good)} with chart {history.chart_of(good)}"
-    return MemberUnreachable(error.member, text)
+@contextmanager
+def _telling_last_good(release: HelmRelease) -> Iterator[None]:
+    """Say what still runs on a member that is lost, so that nobody has to look elsewhere."""
+    try:
+        yield
+    except MemberUnreachable as error:
+        good = next((one for one in release.status.history if one.status == "deployed"), None)
+        if good is None:
+            raise
+        last = f"last good revision is {history.revision_of(good)} with chart {history.chart_of(good)}"
+        raise MemberUnreachable(error.member, f"{error.message}; {last}") from error

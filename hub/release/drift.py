@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.api.selectors import matches
-from hub.errors import HubError, Invalid, NotFound
+from hub.errors import HubError, Invalid, MemberUnreachable, NotFound
 from hub.release import jsondiff, manifest
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Drift:
         for change in changes:
             try:
                 await self._member.call(partial(_undo, change=change))
+            except MemberUnreachable:
+                raise
             except HubError as error:
                 failures.append(f"{change.ref}: {error.message}")
         return failures

@@ -172,8 +172,7 @@ class Loop:
         status.last_attempted_release_action = _word(action)
         status.storage_namespace = request.target.storage_namespace
         request.attempt.conditions.delete("TestSuccess", "Remediated")
-        await self._announce(action, ready=True)
-        error = await self._try(action, stored)
+        error = await self._try(action, stored, ready=True)
         after = await request.storage.latest(request.target)
         if after is not None and _changed(stored, after) and not after.pending:
             status.history = history.record(status.history, after, action.value, before=stored)
@@ -202,7 +201,6 @@ class Loop:
         request, status = self._request, self._request.release.status
         status.history = history.truncated(status.history, ignore_tests=self._ignore_tests())
         goal = remediation.rollback_target(request.release)
-        await self._announce(action)
         error = await self._try(action, stored)
         after = await request.storage.latest(request.target)
         if action is Action.ROLLBACK and goal is not None:
@@ -226,7 +224,6 @@ class Loop:
 
     async def _test(self, stored: StoredRelease) -> None:
         request, status = self._request, self._request.release.status
-        await self._announce(Action.TEST)
         error = await self._try(Action.TEST, stored)
         after = await request.storage.latest(request.target) or stored
         status.history = history.record(status.history, after)
@@ -265,8 +262,9 @@ class Loop:
     async def _correct(self, stored: StoredRelease) -> None:
         """Undo the drift that was found; no revision is made."""
         request = self._request
-        await self._announce(Action.CORRECT, ready=True)
-        failures = await request.drift.correct(self._changes)
+        async with self._actions.in_turn():
+            await self._announce(Action.CORRECT, ready=True)
+            failures = await request.drift.correct(self._changes)
         if not failures:
             self._recorder.normal(request.release, *messages.corrected(str(stored), self._changes))
             return
@@ -274,17 +272,19 @@ class Loop:
         self._recorder.warning(request.release, *words)
         raise Transient(*words)
 
-    async def _try(self, action: Action, stored: StoredRelease | None) -> ToolFailed | None:
+    async def _try(self, action: Action, stored: StoredRelease | None, *, ready: bool = False) -> ToolFailed | None:
         clock = asyncio.get_running_loop().time
-        began = clock()
-        try:
-            await self._actions.run(action, self._request, stored)
-        except ToolFailed as error:
-            return error
-        finally:
-            if action.kind == "release":
-                took = Duration.from_seconds(round(clock() - began, 6))
-                self._request.release.status.last_attempted_release_action_duration = took
+        async with self._actions.in_turn() as actions:
+            await self._announce(action, ready=ready)
+            began = clock()
+            try:
+                await actions.run(action, self._request, stored)
+            except ToolFailed as error:
+                return error
+            finally:
+                if action.kind == "release":
+                    took = Duration.from_seconds(round(clock() - began, 6))
+                    self._request.release.status.last_attempted_release_action_duration = took
         return None
 
     async def _take_stock(self, stored: StoredRelease | None) -> None:

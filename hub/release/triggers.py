@@ -12,6 +12,9 @@ from hub.release.names import chart_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MEMBER = "Member"
+"""Stands for a kind in keys; members are no objects."""
+
 
 def chart_of(release: Resource) -> Iterable[Key]:
     """Return the key of the HelmChart that a release uses."""
@@ -42,6 +45,22 @@ def references_of(release: Resource) -> Iterable[Key]:
         yield Key("ConfigMap", namespace, kube.config_map_ref.name)
     for reference in release.spec.values_from:
         yield Key(reference.kind, namespace, reference.name)
+
+
+def member_of(release: Resource) -> Iterable[Key]:
+    """Return what stands for the member of a release: its namespace and kubeconfig, empty for the hub's own cluster."""
+    if isinstance(release, HelmRelease):
+        kube = release.spec.kube_config
+        if kube is None:
+            yield Key(MEMBER, "", "")
+        elif kube.secret_ref:
+            yield Key(MEMBER, release.metadata.namespace, kube.secret_ref.name)
+
+
+def misses_its_member(release: Resource | None) -> bool:
+    """Whether a release says that its member does not answer."""
+    ready = release.status.condition(READY) if release is not None else None
+    return ready is not None and ready.reason == "MemberUnreachable"
 
 
 def chart_matters(old: Resource | None, new: Resource | None) -> bool:

@@ -57,7 +57,7 @@ def test_an_answer_closes_it_and_the_next_loss_starts_anew():
     assert one.since == START + timedelta(seconds=100)
 
 
-def test_the_first_loss_and_the_last_cause_are_told():
+def test_what_is_told_does_not_flicker_with_every_probe():
     one = breaker()
     lose(one, 0, "10.0.0.1:6443 refused the connection")
     lose(one, 1, "10.0.0.1:6443 did not answer within 5 s")
@@ -65,8 +65,17 @@ def test_the_first_loss_and_the_last_cause_are_told():
     assert error.reason == "MemberUnreachable"
     assert error.member == "ns/m"
     assert error.message == (
-        "member 'ns/m' is unreachable since 2026-05-04T12:00:00Z: 10.0.0.1:6443 did not answer within 5 s"
+        "member 'ns/m' is unreachable since 2026-05-04T12:00:00Z: 10.0.0.1:6443 refused the connection"
     )
+
+
+def test_new_credentials_may_fail_for_another_cause():
+    one = breaker()
+    lose(one, 0, "10.0.0.1:6443 refused the connection")
+    one.retry_soon()
+    for moment in (1, 5):
+        lose(one, moment, f"10.0.0.2:6443 did not answer within {moment} s")
+    assert "since 2026-05-04T12:00:00Z: 10.0.0.2:6443 did not answer within 1 s" in one.error().message
 
 
 def test_new_credentials_are_tried_at_once():

@@ -52,7 +52,7 @@ async def test_no_answer_will_not():
 
 
 async def test_what_is_slow_is_waited_for():
-    async with server((0, "200 OK")) as client, watchdog(client, patience=0.05, timeout=1.0):
+    async with server((0, "200 OK")) as client, watchdog(lambda: probe(client, 1.0), patience=0.05):
         await asyncio.sleep(0.3)
 
 
@@ -60,7 +60,7 @@ async def test_what_hangs_is_given_up():
     began = asyncio.get_running_loop().time()
     async with server((None, "")) as client:
         with pytest.raises(Unreachable, match="did not answer"):
-            async with watchdog(client, patience=0.05, timeout=0.1):
+            async with watchdog(lambda: probe(client, 0.1), patience=0.05):
                 await asyncio.sleep(3600)
     assert asyncio.get_running_loop().time() - began < 2
 
@@ -68,5 +68,5 @@ async def test_what_hangs_is_given_up():
 async def test_errors_of_the_body_pass():
     async with server((0, "200 OK")) as client:
         with pytest.raises(TimeoutError, match="mine"):
-            async with watchdog(client):
+            async with watchdog(lambda: probe(client)):
                 raise TimeoutError("mine")
