@@ -3,7 +3,8 @@ Who brings whom back: the one table of changes and the objects they concern.
 
 An object's own change counts when somebody else made it: a new spec, an annotation, a deletion. What the hub writes
 into its status does not bring the object itself back, but those that look at it: a new artifact its charts, a built
-chart its releases, a ready release those that wait for it, a changed Secret whoever reads it.
+chart its releases, a ready release those that wait for it, a changed Secret whoever reads it. Of Secrets and ConfigMaps
+people often change many at once, so those who read them are brought back when the burst is over.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub.api.helm import HelmRelease
 from hub.api.meta import Key
 from hub.api.source import GitRepository, HelmChart
+from hub.release import dependencies
 from hub.release import triggers as release
 from hub.runtime.cache import Change
+from hub.runtime.debounce import Debounce
 from hub.runtime.queue import Priority
 from hub.sources import triggers as sources
 
@@ -42,7 +45,8 @@ class Route(NamedTuple):
 ROUTES = (
     Route(HelmChart.KIND, sources.source_of, sources.artifact_matters),
     Route(HelmRelease.KIND, release.chart_of, release.chart_matters),
-    Route(HelmRelease.KIND, release.dependencies_of, release.readiness_matters),
+    Route(HelmRelease.KIND, dependencies.keys_of, dependencies.became_ready),
+    Route(HelmRelease.KIND, dependencies.keys_by_expression, dependencies.changed),
 )
 REFERENCES = (
     Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
@@ -57,6 +61,7 @@ class Wiring:
     def __init__(self, cache: Cache, queue: Queue[Key]) -> None:
         self._cache = cache
         self._queue = queue
+        self._soon = Debounce[Key](queue.add)
         for route in (*ROUTES, *REFERENCES, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
         cache.subscribe(self.changed)
@@ -78,7 +83,7 @@ class Wiring:
         """Queue everything that reads a Secret or ConfigMap."""
         for route in REFERENCES:
             for user in self._cache.lookup(route.named, key):
-                self._queue.add(user)
+                self._soon.touch(user)
 
     def member_returned(self, namespace: str, secret: str) -> None:
         """Queue every release that waits for a member which answers again."""
