@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
-from hub.api.meta import FORCE_AT, RESET_AT, Key
+from hub.api.meta import FORCE_AT, RESET_AT
 from hub.content.values import values_digest
-from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient, Waiting
+from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient
 from hub.kube.mapper import Mapper
-from hub.release import gojson, history, messages, remediation
+from hub.release import dependencies, gojson, history, messages, remediation
 from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
@@ -74,7 +74,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
     async def _steps(self, attempt: Attempt[HelmRelease]) -> float:
         release = attempt.resource
         chart_key = await self._charts.sync(release)
-        self._dependencies(release)
+        dependencies.check(release, self.cache.get)
         source = self._charts.ready(chart_key)
         values = await compose(release, self._secrets)
         member = await self._member(release)
@@ -121,20 +121,6 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         summary = ready(attempt.conditions, error, count_tests=bool(test and test.enable and not test.ignore_failures))
         if summary is not None:
             attempt.conditions.mark("Ready", *summary)
-
-    def _dependencies(self, release: HelmRelease) -> None:
-        """Every release in ``dependsOn`` must be ready for its current generation. Raises ``Waiting``."""
-        for dependency in release.spec.depends_on:
-            key = Key("HelmRelease", dependency.namespace or release.metadata.namespace, dependency.name)
-            found = self.cache.get(key)
-            where = f"{key.namespace}/{key.name}"
-            if found is None:
-                why = f"unable to get '{where}' dependency: not found"
-            elif not _is_ready(found):
-                why = f"dependency '{where}' is not ready"
-            else:
-                continue
-            raise Waiting("DependencyNotReady", why)
 
     async def _member(self, release: HelmRelease) -> Member:
         return await self._pool.get(
@@ -267,17 +253,6 @@ def _old_target(release: HelmRelease, source: ChartSource) -> Target | None:
     in_place = bool(upgrade and upgrade.chart_name_change_strategy == "InPlaceUpdate")
     same_chart = in_place or latest.chart_name == source.name
     return None if old == target_of(release) and same_chart else old
-
-
-def _is_ready(release: object) -> bool:
-    if not isinstance(release, HelmRelease):
-        return False
-    condition = release.status.condition("Ready")
-    return (
-        release.status.observed_generation == release.metadata.generation
-        and condition is not None
-        and condition.status == "True"
-    )
 
 
 @contextmanager

@@ -27,13 +27,6 @@ def chart_of(release: Resource) -> Iterable[Key]:
         yield Key(ref.kind, ref.namespace or release.metadata.namespace, ref.name)
 
 
-def dependencies_of(release: Resource) -> Iterable[Key]:
-    """Return the keys of the releases that must be ready first."""
-    if isinstance(release, HelmRelease):
-        for one in release.spec.depends_on:
-            yield Key("HelmRelease", one.namespace or release.metadata.namespace, one.name)
-
-
 def references_of(release: Resource) -> Iterable[Key]:
     """Return the Secrets and ConfigMaps that a release reads."""
     if not isinstance(release, HelmRelease):
@@ -72,11 +65,6 @@ def chart_matters(old: Resource | None, new: Resource | None) -> bool:
     return _offer(old) != _offer(new)
 
 
-def readiness_matters(old: Resource | None, new: Resource | None) -> bool:
-    """Whether an event of a release concerns those that depend on it: it became ready."""
-    return _is_ready(new) and not _is_ready(old)
-
-
 def _offer(chart: HelmChart) -> tuple[object, ...]:
     artifact, ready = chart.status.artifact, chart.status.condition(READY)
     return (
@@ -84,15 +72,4 @@ def _offer(chart: HelmChart) -> tuple[object, ...]:
         chart.status.observed_generation == chart.metadata.generation,
         (ready.status, ready.message) if ready else None,
         chart.deleted,
-    )
-
-
-def _is_ready(release: Resource | None) -> bool:
-    if release is None:
-        return False
-    ready = release.status.condition(READY)
-    return (
-        ready is not None
-        and ready.status == "True"
-        and release.status.observed_generation == release.metadata.generation
     )

@@ -1,0 +1,60 @@
+"""
+Expressions of the Common Expression Language that users write into objects. The only module that imports ``cel``.
+
+An expression is compiled once and remembered; evaluating never raises what users cannot act on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BadExpression(ValueError):
+    """The text is not an expression; the message says where it breaks."""
+
+
+class Expression:
+    """A compiled expression that says yes or no."""
+
+    def __init__(self, text: str) -> None:
+        """
+        Compile an expression.
+
+        Raises:
+            BadExpression: It is not one.
+        """
+        self.text = text
+        self._program = _compiled(text)
+
+    def holds(self, variables: Mapping[str, Any]) -> bool:
+        """
+        Whether the expression is true for some variables (JSON data by name).
+
+        Raises:
+            ValueError: It cannot be evaluated for them (a field is not there), or is neither true nor false.
+        """
+        try:
+            result = self._program.execute(dict(variables))
+        except KeyError as error:
+            raise ValueError(f"no such key: {error.args[0]}") from error
+        except Exception as error:
+            raise ValueError(str(error)) from error
+        if not isinstance(result, bool):
+            raise ValueError(  # noqa: TRY004  the expression is at fault, not a type of ours
+                f"the result is of type {type(result).__name__}, not a boolean"
+            )
+        return result
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Any:
+    try:
+        return cel.compile(text)
+    except Exception as error:
+        raise BadExpression(str(error).strip()) from error
