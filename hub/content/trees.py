@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ class Trees:
         self._unpacking: Shared[Path] = Shared()
         self._readers: Counter[str] = Counter()
         self._unpacked: OrderedDict[str, Path] = OrderedDict()
+        self._serial = itertools.count()
 
     async def prepare(self) -> None:
         """Throw away what a former process unpacked: it cannot be known to be whole."""
@@ -51,10 +53,11 @@ class Trees:
         name = digests.hex_of(digest)
         self._readers[name] += 1
         try:
-            if name not in self._unpacked or not self._unpacked[name].is_dir():
-                self._unpacked[name] = await self._unpacking.run(name, lambda: self._unpack(file, name))
+            path = self._unpacked.get(name)
+            if path is None or not path.is_dir():
+                path = await self._unpacking.run(name, lambda: self._unpack(file, name))
             self._unpacked.move_to_end(name)
-            yield self._unpacked[name]
+            yield path
         finally:
             self._readers[name] -= 1
             if not self._readers[name]:
@@ -62,25 +65,25 @@ class Trees:
             await self._trim()
 
     async def _unpack(self, file: Path, name: str) -> Path:
-        path = self._root / name
+        # A folder that was handed out is never written again: each unpacking has its own.
+        path = self._root / f"{name}.{next(self._serial)}"
         try:
-            await in_thread(_unpack_afresh, file, path)
-        except OSError as error:
-            raise StoreFailed("ArchiveOperationFailed", "unable to unpack artifact", error, self._root) from error
+            await in_thread(_unpack_into, file, path)
+        except BaseException as error:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreFailed("ArchiveOperationFailed", "unable to unpack artifact", error, self._root) from error
+            raise
+        # Here, not at the caller's: whoever asks between the end of this task and the caller's turn must find it.
+        self._unpacked[name] = path
         return path
 
     async def _trim(self) -> None:
         idle = [name for name in self._unpacked if name not in self._readers]
         for name in idle[: max(0, len(self._unpacked) - KEPT)]:
-            path = self._unpacked.pop(name)
-            # Renamed first, at once: somebody may ask for the same tree while this one is being removed.
-            doomed = path.with_name(f"{name}.old")
-            with contextlib.suppress(FileNotFoundError):
-                path.rename(doomed)
-            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._unpacked.pop(name), ignore_errors=True)
 
 
-def _unpack_afresh(file: Path, path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+def _unpack_into(file: Path, path: Path) -> None:
     path.mkdir(parents=True)
     tarball.unpack(file, path)

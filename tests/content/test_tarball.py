@@ -123,6 +123,36 @@ async def test_trees_are_unpacked_once_and_kept_while_read(tmp_path):
     assert len(list((tmp_path / "trees").iterdir())) == KEPT
 
 
+async def test_latecomers_never_unpack_over_readers(tmp_path):
+    trees, file = Trees(tmp_path / "trees"), pack(tmp_path / "t")
+    digest = digests.of_file(file)
+
+    async def read(turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with trees.open(file, digest) as tree:
+            assert (tree / "a.txt").exists()
+            await asyncio.sleep(0.001)
+            assert (tree / "a.txt").exists()
+            return tree
+
+    for _ in range(20):
+        async with asyncio.TaskGroup() as group:
+            early = [group.create_task(read(0)) for _ in range(3)]
+            late = [group.create_task(read_when_unpacked(trees, read)) for _ in range(3)]
+        assert len({task.result() for task in early + late}) == 1
+        await trees.prepare()
+
+
+async def read_when_unpacked(trees, read):
+    """Come in the very turn in which the unpacking has ended and its callers have not run yet."""
+    while not trees._unpacking._tasks:  # noqa: ASYNC110 - turns of the loop are what is tested
+        await asyncio.sleep(0)
+    while trees._unpacking._tasks:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    return await read(0)
+
+
 async def test_a_tree_that_was_removed_is_unpacked_again(tmp_path):
     trees, file = Trees(tmp_path / "trees"), pack(tmp_path / "t")
     for _ in range(2):
