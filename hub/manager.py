@@ -33,6 +33,7 @@ from hub.members.gateway import Gateway
 from hub.members.pool import Pool
 from hub.release.controller import HelmReleaseReconciler
 from hub.release.helm import Helm
+from hub.release.postrender import PostRenderers
 from hub.runtime import log
 from hub.runtime.cache import Cache
 from hub.runtime.events import Recorder
@@ -111,6 +112,9 @@ async def _parts(
         gateway = Gateway(root / "gateway")
         await gateway.start()
         stack.push_async_callback(gateway.stop)
+        renderers = PostRenderers(root / "helm" / "plugins")
+        await renderers.start()
+        stack.push_async_callback(renderers.stop)
         recorder = Recorder(client)
         stack.push_async_callback(recorder.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -140,6 +144,7 @@ async def _parts(
                 artifacts=artifacts,
                 pool=pool,
                 gateway=gateway,
+                renderers=renderers,
                 helm=helm,
             ),
         }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hub.release.helm import Helm
     from hub.release.loop import Request
     from hub.release.names import Target
+    from hub.release.postrender import PostRenderers
     from hub.release.storage import StoredRelease
     from hub.runtime.events import Recorder
 
@@ -45,6 +46,7 @@ class Actions:
 
     helm: Helm
     gateway: Gateway
+    renderers: PostRenderers
     artifacts: ArtifactReader
     recorder: Recorder
     member: Member
@@ -93,12 +95,13 @@ class Actions:
         if action is Action.INSTALL:
             await self._create_namespaces(release, target)
         await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
-        async with self._run(release, target, force=_forced(release, action)) as run:
-            if action is Action.INSTALL:
-                await self.helm.install(run, chart, request.values, options.install(release, labels))
-            else:
-                chosen = options.upgrade(release, labels, was_server_side=was_server_side)
-                await self.helm.upgrade(run, chart, request.values, chosen)
+        with self.renderers.session(release.spec.post_renderers) as renderer:
+            async with self._run(release, target, force=_forced(release, action)) as run:
+                if action is Action.INSTALL:
+                    await self.helm.install(run, chart, request.values, options.install(release, labels, renderer))
+                else:
+                    chosen = options.upgrade(release, labels, renderer, was_server_side=was_server_side)
+                    await self.helm.upgrade(run, chart, request.values, chosen)
 
     async def uninstall(self, release: HelmRelease, target: Target) -> None:
         """Uninstall a release from where it was. Raises as :meth:`run`."""

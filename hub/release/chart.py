@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.api.meta import READY, Key
-from hub.api.source import HelmChart
+from hub.api.source import OPTIONAL_VALUES_FILES, HelmChart
 from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 from hub.release.names import chart_key
 
@@ -134,7 +134,7 @@ def template(release: HelmRelease) -> dict[str, Any]:
 
 
 def _matches(chart: object, wanted: dict[str, Any]) -> bool:
-    """Whether the object has everything that is wanted; other labels and annotations are not ours to judge."""
+    """Whether the object has everything that is wanted; labels and annotations of others are not ours to judge."""
     if not isinstance(chart, HelmChart) or chart.deleted:
         return False
     labels, annotations = chart.metadata.labels, chart.metadata.annotations
@@ -142,6 +142,7 @@ def _matches(chart: object, wanted: dict[str, Any]) -> bool:
     return (
         all(labels.get(key) == value for key, value in meta["labels"].items())
         and all(annotations.get(key) == value for key, value in meta.get("annotations", {}).items())
+        and annotations.get(OPTIONAL_VALUES_FILES) == meta.get("annotations", {}).get(OPTIONAL_VALUES_FILES)
         and chart.spec == type(chart.spec).parse(wanted["spec"])
     )
 

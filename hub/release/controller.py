@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hub.members.member import Member
     from hub.members.pool import Pool
     from hub.release.helm import Helm
+    from hub.release.postrender import PostRenderers
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
     from hub.runtime.secrets import SecretReader
@@ -55,6 +56,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         artifacts: ArtifactReader,
         pool: Pool,
         gateway: Gateway,
+        renderers: PostRenderers,
         helm: Helm,
     ) -> None:
         super().__init__(client, cache, recorder)
@@ -63,6 +65,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         self._artifacts = artifacts
         self._pool = pool
         self._gateway = gateway
+        self._renderers = renderers
         self._helm = helm
         self._memory: Memory = {}
 
@@ -128,7 +131,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         )
 
     def _actions(self, member: Member) -> Actions:
-        return Actions(self._helm, self._gateway, self._artifacts, self.recorder, member)
+        return Actions(self._helm, self._gateway, self._renderers, self._artifacts, self.recorder, member)
 
     def _storage(self, member: Member) -> Storage:
         return Storage(member, self._memory)

@@ -90,12 +90,16 @@ class _ChartOptions(_WriteOptions):
         openapi_validation: Validate client-side, unless the API server does it anyway.
         schema_validation: Check the values against the chart's ``values.schema.json``.
         take_ownership: Adopt objects that exist already and belong to no release or to another one.
+        post_renderer: Name of the plugin that changes the manifests; empty for none.
+        post_renderer_args: What it is told.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     openapi_validation: bool = True
     schema_validation: bool = True
     take_ownership: bool = False
+    post_renderer: str = ""
+    post_renderer_args: Sequence[str] = ()
 
     def flags(self) -> list[str]:
         validated_by_server = self.server_side is ServerSide.TRUE
@@ -107,6 +111,8 @@ class _ChartOptions(_WriteOptions):
                 "--take-ownership": self.take_ownership,
                 "--hide-notes": True,
             }),
+            *([f"--post-renderer={self.post_renderer}"] if self.post_renderer else []),
+            *(f"--post-renderer-args={one}" for one in self.post_renderer_args),
             *([f"--labels={','.join(f'{k}={v}' for k, v in self.labels.items())}"] if self.labels else []),
         ]  # fmt: skip
 

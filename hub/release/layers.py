@@ -33,6 +33,7 @@ class Layer:
         path: Where ``text`` goes, in the language of ``helm --set``; empty for a mapping.
         literal: Take ``text`` as it is.
         secret: The values are nobody's business.
+        origin: What an error about an assignment calls the place.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Layer:
     text: str = field(default="", repr=False)
     literal: bool = False
     secret: bool = False
+    origin: str = ""
 
 
 def combine(layers: Sequence[Layer], inline: Layer) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from hub.release.helm_options import (
     Wait,
 )
 from hub.release.plan import Action
+from hub.release.postrender import PLUGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hub.api.helm import HelmRelease
 
@@ -41,8 +42,8 @@ def timeout_of(release: HelmRelease, action: Action) -> Duration:
     return Duration.from_seconds(chosen.seconds)
 
 
-def install(release: HelmRelease, labels: Mapping[str, str]) -> InstallOptions:
-    """Return the options of ``helm install``."""
+def install(release: HelmRelease, labels: Mapping[str, str], renderer: Sequence[str] = ()) -> InstallOptions:
+    """Return the options of ``helm install``; ``renderer`` is what the post-renderer is told, if there is one."""
     block = release.spec.install or Install()
     return InstallOptions(
         timeout=timeout_of(release, Action.INSTALL).seconds,
@@ -54,13 +55,17 @@ def install(release: HelmRelease, labels: Mapping[str, str]) -> InstallOptions:
         openapi_validation=not block.disable_open_api_validation,
         schema_validation=not block.disable_schema_validation,
         take_ownership=not block.disable_take_ownership,
+        post_renderer=PLUGIN if renderer else "",
+        post_renderer_args=renderer,
         replace=block.replace,
         skip_crds=True,  # hub.release.crds brings them, on upgrades too
     )
 
 
-def upgrade(release: HelmRelease, labels: Mapping[str, str], *, was_server_side: bool) -> UpgradeOptions:
-    """Return the options of ``helm upgrade``."""
+def upgrade(
+    release: HelmRelease, labels: Mapping[str, str], renderer: Sequence[str] = (), *, was_server_side: bool
+) -> UpgradeOptions:
+    """Return the options of ``helm upgrade``; arguments as in :func:`install`."""
     block = release.spec.upgrade or Upgrade()
     return UpgradeOptions(
         timeout=timeout_of(release, Action.UPGRADE).seconds,
@@ -73,6 +78,8 @@ def upgrade(release: HelmRelease, labels: Mapping[str, str], *, was_server_side:
         openapi_validation=not block.disable_open_api_validation,
         schema_validation=not block.disable_schema_validation,
         take_ownership=not block.disable_take_ownership,
+        post_renderer=PLUGIN if renderer else "",
+        post_renderer_args=renderer,
         history_max=_history(release),
         reuse_values=block.preserve_values,
         cleanup_on_fail=block.cleanup_on_fail,

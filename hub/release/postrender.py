@@ -1,0 +1,202 @@
+"""
+``postRenderers``: changes to the rendered manifests between helm and the member, made by the real kustomize.
+
+Helm 4 calls only an installed plugin. Ours is a few lines that hand the manifest to the hub over a Unix socket, so that
+one process knows what a run may do; the hub runs ``kustomize build`` (of kustomize, or of kubectl) on it, once for each
+renderer, and hands the result back. What helm stores is the changed manifest. A release without renderers pays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hub.errors import Stalled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hub.api.helm import Kustomize, PostRenderer
+
+PLUGIN = "hub"
+LARGEST = 64 << 20  # bytes of a manifest
+TIMEOUT = 60.0  # seconds for one renderer
+_MANIFEST = "manifest.yaml"
+
+_RENDER = '''\
+"""Hand a manifest to the hub and print what it makes of it. Arguments: socket, token."""
+
+import socket
+import sys
+
+with socket.socket(socket.AF_UNIX) as hub:
+    hub.connect(sys.argv[1])
+    hub.sendall(sys.argv[2].encode() + b"\\n" + sys.stdin.buffer.read())
+    hub.shutdown(socket.SHUT_WR)
+    answer = b"".join(iter(lambda: hub.recv(1 << 16), b""))
+verdict, _, rest = answer.partition(b"\\n")
+out = sys.stdout if verdict == b"ok" else sys.stderr
+out.buffer.write(rest)
+sys.exit(verdict != b"ok")
+'''
+
+
+class PostRenderers:
+    """
+    Renders for helm runs.
+
+    Args:
+        plugins: Helm's plugin folder; ours alone.
+    """
+
+    def __init__(self, plugins: Path) -> None:
+        self._plugins = plugins
+        self._sessions: dict[str, Sequence[PostRenderer]] = {}
+        self._server: asyncio.Server | None = None
+        self._folder = ""
+
+    async def start(self) -> None:
+        """Install the plugin and listen."""
+        _install(self._plugins / PLUGIN)
+        # Not in the storage folder: a socket's path may have no more than 107 characters.
+        self._folder = tempfile.mkdtemp(prefix="hub-")
+        self._server = await asyncio.start_unix_server(self._serve, self._socket, limit=LARGEST)
+
+    async def stop(self) -> None:
+        """Hang up."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _socket(self) -> str:
+        return str(Path(self._folder) / "render.sock")
+
+    @contextmanager
+    def session(self, renderers: Sequence[PostRenderer]) -> Iterator[tuple[str, ...]]:
+        """Yield the arguments by which helm's plugin finds these renderers; none when there are none."""
+        if not renderers:
+            yield ()
+            return
+        token = secrets.token_urlsafe(24)
+        self._sessions[token] = renderers
+        try:
+            yield (self._socket, token)
+        finally:
+            del self._sessions[token]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            token, _, manifest = (await reader.read(-1)).partition(b"\n")
+            renderers = self._sessions.get(token.decode(errors="replace"))
+            answer = b"error\nthe run is over" if renderers is None else b"ok\n" + await render(manifest, renderers)
+        except (RenderFailed, Stalled, OSError, TimeoutError) as error:
+            answer = b"error\n" + str(error).encode()
+        with suppress(OSError):
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+
+class RenderFailed(Exception):
+    """Kustomize refused; the message is its own."""
+
+
+async def render(manifest: bytes, renderers: Sequence[PostRenderer]) -> bytes:
+    """
+    Return a manifest after all renderers.
+
+    Raises:
+        RenderFailed: Kustomize refused one.
+        Stalled: There is no kustomize on this machine.
+    """
+    for renderer in renderers:
+        if renderer.kustomize is not None:
+            manifest = await _kustomize(manifest, renderer.kustomize)
+    return manifest
+
+
+async def _kustomize(manifest: bytes, changes: Kustomize) -> bytes:
+    argv = _build_command()
+    with tempfile.TemporaryDirectory(prefix="hub-kustomize-") as folder:
+        root = Path(folder)
+        (root / _MANIFEST).write_bytes(manifest)
+        (root / "kustomization.yaml").write_text(yaml.safe_dump(kustomization(changes)))
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"HOME": folder, "PATH": ""},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                stdout, stderr = await process.communicate()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+    if process.returncode:
+        raise RenderFailed(stderr.decode(errors="replace").replace(folder, ".").strip().removeprefix("error: "))
+    return stdout
+
+
+def kustomization(changes: Kustomize) -> dict[str, Any]:
+    """Return the kustomization that makes the changes of one renderer, old fields included. Pure."""
+    patches = [one.dump() for one in changes.patches]
+    patches += [{"patch": json.dumps(one)} for one in changes.patches_strategic_merge]
+    patches += [
+        {"patch": json.dumps([step.dump() for step in one.patch]), "target": one.target.dump()}
+        for one in changes.patches_json6902
+    ]
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [_MANIFEST],
+        "patches": patches,
+        "images": [one.dump() for one in changes.images],
+    }
+
+
+def _build_command() -> list[str]:
+    """Return the words that build a folder: kustomize where it is, else kubectl, which contains it."""
+    if found := shutil.which("kustomize"):
+        return [found, "build"]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubctl" / "bin"
+    candidates = [shutil.which("kubectl"), *map(str, cache.glob("kubernetes-*/kubectl"))]
+    found = next((one for one in candidates if one), None)
+    if found is None:
+        raise Stalled("KustomizeNotFound", "spec.postRenderers needs kustomize or kubectl on PATH of the hub")
+    return [found, "kustomize"]
+
+
+def _install(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "render.py").write_text(_RENDER)
+    plugin = {
+        "apiVersion": "v1",
+        "type": "postrenderer/v1",
+        "name": PLUGIN,
+        "version": "1.0.0",
+        "runtime": "subprocess",
+        "runtimeConfig": {
+            "platformCommand": [
+                {"command": sys.executable, "args": ["-I", "-S", "${HELM_PLUGIN_DIR}/render.py"]},
+            ]
+        },
+    }
+    (folder / "plugin.yaml").write_text(yaml.safe_dump(plugin))
