@@ -142,6 +142,7 @@ async def _parts(
                 recorder,
                 secrets=secrets,
                 artifacts=artifacts,
+                trees=trees,
                 pool=pool,
                 gateway=gateway,
                 renderers=renderers,

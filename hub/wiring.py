@@ -3,8 +3,8 @@ Who brings whom back: the one table of changes and the objects they concern.
 
 An object's own change counts when somebody else made it: a new spec, an annotation, a deletion. What the hub writes
 into its status does not bring the object itself back, but those that look at it: a new artifact its charts, a built
-chart its releases, a ready release those that wait for it, a changed Secret whoever reads it. Of Secrets and ConfigMaps
-people often change many at once, so those who read them are brought back when the burst is over.
+chart its releases, a ready release those that wait for it, a changed Secret whoever reads it. Of Secrets, ConfigMaps
+and layers people often change many at once: those who read them are brought back when the burst is over.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub.api.helm import HelmRelease
 from hub.api.meta import Key
 from hub.api.source import GitRepository, HelmChart
-from hub.release import dependencies
+from hub.release import dependencies, layer_refs
 from hub.release import triggers as release
 from hub.runtime.cache import Change
 from hub.runtime.debounce import Debounce
@@ -47,10 +47,13 @@ ROUTES = (
     Route(HelmRelease.KIND, release.chart_of, release.chart_matters),
     Route(HelmRelease.KIND, dependencies.keys_of, dependencies.became_ready),
     Route(HelmRelease.KIND, dependencies.keys_by_expression, dependencies.changed),
+    Route(HelmRelease.KIND, layer_refs.charts_of, layer_refs.chart_was_rebuilt),
 )
+LAYERS = Route(HelmRelease.KIND, layer_refs.sources_of, sources.artifact_matters)
 REFERENCES = (
     Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
+    Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
 )
 ON_MEMBER = Route(HelmRelease.KIND, release.member_of, lambda _old, new: release.misses_its_member(new))
 
@@ -62,7 +65,7 @@ class Wiring:
         self._cache = cache
         self._queue = queue
         self._soon = Debounce[Key](queue.add)
-        for route in (*ROUTES, *REFERENCES, ON_MEMBER):
+        for route in (*ROUTES, LAYERS, *REFERENCES, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
         cache.subscribe(self.changed)
 
@@ -78,6 +81,9 @@ class Wiring:
             if users and route.matters(old, new):
                 for user in users:
                     self._queue.add(user)
+        if LAYERS.matters(old, new):
+            for user in self._cache.lookup(LAYERS.named, key):
+                self._soon.touch(user)
 
     def reference_changed(self, key: Key) -> None:
         """Queue everything that reads a Secret or ConfigMap."""

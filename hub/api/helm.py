@@ -46,6 +46,9 @@ CRDsPolicy = Literal["Skip", "Create", "CreateReplace"]
 ServerSideApply = Literal["enabled", "disabled", "auto"]
 StrategyName = Literal["RemediateOnFailure", "RetryOnFailure"]
 RemediationStrategy = Literal["rollback", "uninstall"]
+VALUES_LAYERS = "hubctl.io/values-layers"
+"""Annotation of a HelmRelease: a YAML list of :class:`ValuesLayer`."""
+
 DriftMode = Literal["enabled", "warn", "disabled"]
 
 _TIMEOUT = "Longest time for any one Kubernetes operation of it, e.g. a hook. Default: spec.timeout."
@@ -123,6 +126,16 @@ class ValuesReference(Model):
     )
     literal: bool = flag("With targetPath: take the data verbatim, as 'helm --set-literal' does.")
     optional: bool = flag("A missing object or key is not an error.")
+
+
+class ValuesLayer(Model):
+    """One entry of the annotation ``hubctl.io/values-layers``: values from somewhere else than the chart's source."""
+
+    kind: str = about("A source with an artifact, ConfigMap or Secret.", "", required=True)
+    name: str = about("Name of the object, in the namespace of the HelmRelease.", "", required=True)
+    path: str = about("Of the file in the source's artifact.", "")
+    values_key: str = about("Key in a ConfigMap or Secret. Default: values.yaml.", "")
+    optional: bool = flag("A missing file, object or key is no layer.")
 
 
 class DriftDetection(Model):
@@ -382,6 +395,11 @@ class HelmReleaseStatus(Status):
     last_attempted_revision: str = about("Chart version of the last attempt.", "")
     last_attempted_revision_digest: str = about("Digest of its OCI artifact.", "")
     last_attempted_config_digest: str = about("Digest of its values.", "")
+    observed_values_layers: list[str] = about(
+        "The layers of the annotation hubctl.io/values-layers as they were last read: what, and the digest of its "
+        "content or '(missing)'.",
+        factory=list,
+    )
     last_attempted_values_checksum: str = about("From v2beta1: SHA-1 of its values. Not written any more.", "")
     last_attempted_release_action: Lenient[Literal["install", "upgrade"]] | None = about("What it did.", None)
     last_attempted_release_action_duration: str = about("How long that took.", "")

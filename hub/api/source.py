@@ -28,6 +28,8 @@ from hub.api.meta import (
 GROUP = "source.toolkit.fluxcd.io"
 VERSIONS = (Version("v1beta1", deprecated=True), Version("v1beta2", deprecated=True), Version("v1"))
 CATEGORIES = ("all", "fluxcd", "fluxcd-sources")
+OPTIONAL_VALUES_FILES = "hubctl.io/optional-values-files"
+"""Annotation of a HelmChart: those of its ``valuesFiles`` that may be missing, one per line or between commas."""
 
 # A timeout of a source cannot be given in hours.
 SHORT: dict[str, Any] = {"pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$"}
@@ -212,7 +214,7 @@ class HelmChartStatus(SourceStatus):
 
     observed_chart_name: str = about("Name in the chart of the artifact.", "")
     observed_source_artifact_revision: str = about("Revision of the source's artifact it was made from.", "")
-    observed_values_files: list[str] = about("Values files used, when missing ones are ignored.", factory=list)
+    observed_values_files: list[str] = about("Values files used, when missing ones are allowed.", factory=list)
 
 
 class HelmChart(Resource):
@@ -237,3 +239,15 @@ class HelmChart(Resource):
 
     spec: HelmChartSpec = about("What is wanted.", factory=HelmChartSpec)
     status: HelmChartStatus = about("What was found.", factory=HelmChartStatus)
+
+    @property
+    def values_files(self) -> tuple[str, ...]:
+        """Every values file that is asked for, in the order in which they are merged."""
+        first = [self.spec.values_file] if self.spec.values_file else []
+        return (*first, *self.spec.values_files)
+
+    @property
+    def optional_values_files(self) -> tuple[str, ...]:
+        """Those that may be missing, as the annotation names them."""
+        lines = self.metadata.annotations.get(OPTIONAL_VALUES_FILES, "").replace(",", "\n").splitlines()
+        return tuple(path for line in lines if (path := line.strip()))

@@ -58,6 +58,8 @@ class ChartRequest:
     Attributes:
         path: Folder or ``.tgz`` in the source.
         values_files: Paths in the source, merged in this order into the chart's ``values.yaml``.
+        ignore_missing_values_files: Skip any that is missing.
+        optional_values_files: Those of them that may be missing.
         strategy: ``ChartVersion``, ``Revision`` or ``Content``.
         generation: ``metadata.generation`` of what asks.
         commit: Commit of the source, or the hex of its digest.
@@ -66,6 +68,7 @@ class ChartRequest:
     path: str
     values_files: tuple[str, ...] = ()
     ignore_missing_values_files: bool = False
+    optional_values_files: tuple[str, ...] = ()
     strategy: str = VERSION
     generation: int = 0
     commit: str = ""
@@ -96,6 +99,7 @@ def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
     Raises:
         ValuesFilesError: One is missing (and may not be), is not YAML, or is not a mapping.
     """
+    optional = _optional(request)
     if not request.values_files:
         return MergedValues(None, ())
     merged: dict[str, Any] = {}
@@ -105,7 +109,8 @@ def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
             file = find(tree, path, "values file")
         except ChartReferenceError as error:
             why = error.message.removeprefix("invalid chart reference: ")
-            if request.ignore_missing_values_files and why.startswith("no values file found"):
+            may_miss = request.ignore_missing_values_files or posixpath.normpath(path) in optional
+            if may_miss and why.startswith("no values file found"):
                 continue
             raise ValuesFilesError(why) from error
         if not file.is_file():
@@ -116,6 +121,15 @@ def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
             raise ValuesFilesError(f"cannot read values file '{path}': {error}") from error
         used.append(path)
     return MergedValues(values.dump(merged) if used else None, tuple(used))
+
+
+def _optional(request: ChartRequest) -> frozenset[str]:
+    """Return the files that may be missing; one that nobody asks for is a mistake."""
+    known = {posixpath.normpath(path) for path in request.values_files}
+    for path in request.optional_values_files:
+        if posixpath.normpath(path) not in known:
+            raise ValuesFilesError(f"the optional values file '{path}' is not one of the values files")
+    return frozenset(posixpath.normpath(path) for path in request.optional_values_files)
 
 
 def content_digest(chart: Chart, merged: MergedValues) -> str:

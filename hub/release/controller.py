@@ -22,16 +22,18 @@ from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
+from hub.release.source_files import SourceFiles
 from hub.release.state import Desired
 from hub.release.storage import Memory, Storage
 from hub.release.summary import ready
-from hub.release.values import compose
+from hub.release.values import Values
 from hub.runtime.steps import Attempt, Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hub.content.fetch import ArtifactReader
+    from hub.content.trees import Trees
     from hub.kube.client import Client
     from hub.members.gateway import Gateway
     from hub.members.member import Member
@@ -54,6 +56,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         *,
         secrets: SecretReader,
         artifacts: ArtifactReader,
+        trees: Trees,
         pool: Pool,
         gateway: Gateway,
         renderers: PostRenderers,
@@ -61,7 +64,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
     ) -> None:
         super().__init__(client, cache, recorder)
         self._charts = Charts(client, cache, recorder)
-        self._secrets = secrets
+        self._values = Values(secrets, SourceFiles(cache.get, artifacts, trees))
         self._artifacts = artifacts
         self._pool = pool
         self._gateway = gateway
@@ -79,7 +82,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         chart_key = await self._charts.sync(release)
         dependencies.check(release, self.cache.get)
         source = self._charts.ready(chart_key)
-        values = await compose(release, self._secrets)
+        values = await self._values.compose(release, self.cache.get(chart_key))
         member = await self._member(release)
         desired = _desired(release, source, values)
         storage, actions = self._storage(member), self._actions(member)

@@ -206,7 +206,7 @@ async def _referenced(release: HelmRelease, reference: ValuesReference, objects:
     origin = f"{optional}{reference.kind} chart values reference {where}"
     try:
         if reference.kind not in OBJECTS:
-            raise _Unresolved("unsupported values reference kind")  # noqa: TRY301 - one place adds the name
+            raise _Unresolved("unsupported values reference kind")
         data = await objects.text(reference.kind, reference.name, key, optional=reference.optional)
         if data is None:
             return None

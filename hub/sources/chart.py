@@ -7,6 +7,7 @@ share it.
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from hub.api.meta import Key
@@ -72,7 +73,8 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
             self.unchanged(attempt, _news(build).event)
         chart.status.observed_chart_name = build.name
         chart.status.observed_source_artifact_revision = source.revision
-        chart.status.observed_values_files = list(build.values_files) if chart.spec.ignore_missing_values_files else []
+        may_miss = chart.spec.ignore_missing_values_files or chart.optional_values_files
+        chart.status.observed_values_files = list(build.values_files) if may_miss else []
         return chart.spec.interval.seconds
 
     def _source(self, chart: HelmChart) -> Artifact:
@@ -107,16 +109,25 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
             and (ready := status.condition("Ready")) is not None
             and ready.status == "True"
             and status.condition(STORED) is not None
+            and not (status.observed_values_files and _lacks(chart))
         )
+
+
+def _lacks(chart: HelmChart) -> bool:
+    """Whether a values file that was skipped may be missing no more."""
+    if chart.spec.ignore_missing_values_files:
+        return False
+    skipped = set(chart.values_files) - set(chart.status.observed_values_files)
+    return bool({normpath(path) for path in skipped} - {normpath(path) for path in chart.optional_values_files})
 
 
 def _request(chart: HelmChart, source: Artifact) -> ChartRequest:
     spec = chart.spec
-    files = ([spec.values_file] if spec.values_file else []) + spec.values_files
     return ChartRequest(
         path=spec.chart,
-        values_files=tuple(files),
+        values_files=chart.values_files,
         ignore_missing_values_files=spec.ignore_missing_values_files,
+        optional_values_files=chart.optional_values_files,
         strategy=spec.reconcile_strategy,
         generation=chart.metadata.generation,
         commit=commit_of(source.revision) or digests.hex_of(source.digest),
