@@ -21,6 +21,7 @@ from hub.release.chart import OWNER_NAME, OWNER_NAMESPACE
 from hub.release.drift import Stamp
 from hub.release.helm import Run
 from hub.release.plan import Action
+from hub.release.postrender import COMBINED
 from hub.release.storage import ATTEMPT_LABEL
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class Actions:
         if action is Action.INSTALL:
             await self._create_namespaces(release, target)
         await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
-        with self.renderers.session(release.spec.post_renderers) as renderer:
+        with self.renderers.session(
+            release.spec.post_renderers, release.spec.post_render_strategy or COMBINED
+        ) as renderer:
             async with self._run(release, target, force=_forced(release, action)) as run:
                 if action is Action.INSTALL:
                     await self.helm.install(run, chart, request.values, options.install(release, labels, renderer))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PLUGIN = "hub"
 LARGEST = 64 << 20  # bytes of a manifest
+COMBINED, SEPARATE, NO_HOOKS = "combined", "separate", "nohooks"
+_HOOK = "helm.sh/hook"
 TIMEOUT = 60.0  # seconds for one renderer
 _MANIFEST = "manifest.yaml"
 
@@ -61,7 +64,7 @@ class PostRenderers:
 
     def __init__(self, plugins: Path) -> None:
         self._plugins = plugins
-        self._sessions: dict[str, Sequence[PostRenderer]] = {}
+        self._sessions: dict[str, tuple[Sequence[PostRenderer], str]] = {}
         self._server: asyncio.Server | None = None
         self._folder = ""
 
@@ -84,13 +87,13 @@ class PostRenderers:
         return str(Path(self._folder) / "render.sock")
 
     @contextmanager
-    def session(self, renderers: Sequence[PostRenderer]) -> Iterator[tuple[str, ...]]:
+    def session(self, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> Iterator[tuple[str, ...]]:
         """Yield the arguments by which helm's plugin finds these renderers; none when there are none."""
         if not renderers:
             yield ()
             return
         token = secrets.token_urlsafe(24)
-        self._sessions[token] = renderers
+        self._sessions[token] = renderers, strategy
         try:
             yield (self._socket, token)
         finally:
@@ -99,8 +102,8 @@ class PostRenderers:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             token, _, manifest = (await reader.read(-1)).partition(b"\n")
-            renderers = self._sessions.get(token.decode(errors="replace"))
-            answer = b"error\nthe run is over" if renderers is None else b"ok\n" + await render(manifest, renderers)
+            known = self._sessions.get(token.decode(errors="replace"))
+            answer = b"error\nthe run is over" if known is None else b"ok\n" + await render(manifest, *known)
         except (RenderFailed, Stalled, OSError, TimeoutError) as error:
             answer = b"error\n" + str(error).encode()
         with suppress(OSError):
@@ -113,14 +116,39 @@ class RenderFailed(Exception):
     """Kustomize refused; the message is its own."""
 
 
-async def render(manifest: bytes, renderers: Sequence[PostRenderer]) -> bytes:
+async def render(manifest: bytes, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> bytes:
     """
     Return a manifest after all renderers.
+
+    Args:
+        manifest: What helm rendered, hooks included.
+        renderers: In their order.
+        strategy: Whether hooks are changed along with the rest (``combined``), for themselves (``separate``), so that a
+            patch may find its target in either part, or not at all (``nohooks``).
 
     Raises:
         RenderFailed: Kustomize refused one.
         Stalled: There is no kustomize on this machine.
     """
+    if strategy == COMBINED:
+        return await _rendered(manifest, renderers)
+    objects, hooks = split_hooks(manifest)
+    if strategy == SEPARATE and hooks:
+        hooks = await _rendered(hooks, renderers)
+    return b"\n---\n".join([await _rendered(objects, renderers), hooks])
+
+
+def split_hooks(manifest: bytes) -> tuple[bytes, bytes]:
+    """Return the documents that are no hooks, and those that are, as they were written. Pure."""
+    parts: tuple[list[bytes], list[bytes]] = ([], [])
+    for document in re.split(rb"^---[^\n]*$", manifest, flags=re.MULTILINE):
+        item = yaml.safe_load(document)
+        annotations = (item.get("metadata") or {}).get("annotations") or {} if isinstance(item, dict) else {}
+        parts[_HOOK in annotations].append(document)
+    return b"---".join(parts[0]), b"---".join(parts[1])
+
+
+async def _rendered(manifest: bytes, renderers: Sequence[PostRenderer]) -> bytes:
     for renderer in renderers:
         if renderer.kustomize is not None:
             manifest = await _kustomize(manifest, renderer.kustomize)

@@ -96,7 +96,8 @@ def _unrecorded(stored: StoredRelease, latest: Snapshot, desired: Desired) -> St
 def _deployed(stored: StoredRelease, latest: Snapshot, desired: Desired) -> State:
     if (stored.chart_name, stored.chart_version) != (desired.chart_name, desired.chart_version):
         return State(Status.OUT_OF_SYNC, "release chart changed")
-    if stored.config_digest != desired.config_digest:
+    # What was made for this very desired state has its values, merged with older ones under preserveValues.
+    if stored.config_digest != desired.config_digest and stored.attempt != desired.attempt:
         return State(Status.OUT_OF_SYNC, "release config values changed")
     if desired.changed:
         return State(Status.OUT_OF_SYNC, desired.changed)

@@ -109,6 +109,34 @@ async def test_the_plugin_reaches_the_hub(tmp_path):
         await renderers.stop()
 
 
+HOOKED = b"""# Source: a
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+---
+# Source: b
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: hook, annotations: {helm.sh/hook: pre-upgrade}}
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("strategy", "changed"),
+    [
+        pytest.param("combined", {"web", "hook"}, id="hooks along with the rest"),
+        pytest.param("separate", {"web", "hook"}, id="hooks for themselves"),
+        pytest.param("nohooks", {"web"}, id="no hooks"),
+    ],
+)
+async def test_strategies(strategy, changed):
+    patch = {"patch": JSON_PATCH, "target": {"name": ".*"}}
+    out = list(yaml.safe_load_all(await render(HOOKED, [renderer(patches=[patch])], strategy)))
+    assert {item["metadata"]["name"] for item in out} == {"web", "hook"}
+    assert {item["metadata"]["name"] for item in out if "labels" in item["metadata"]} == changed
+
+
 def test_no_renderers_no_arguments(tmp_path):
     with PostRenderers(tmp_path).session([]) as arguments:
         assert arguments == ()

@@ -76,6 +76,13 @@ def snapshot(**fields):
         pytest.param(stored(chart="0.9.0"), [snapshot()], DESIRED, Status.OUT_OF_SYNC, id="another chart"),
         pytest.param(stored(config="sha256:o"), [snapshot()], DESIRED, Status.OUT_OF_SYNC, id="other values"),
         pytest.param(
+            stored(config="sha256:merged", attempt="ours"),
+            [snapshot()],
+            DESIRED,
+            Status.IN_SYNC,
+            id="values merged with older ones for this very state",
+        ),
+        pytest.param(
             stored(),
             [snapshot()],
             replace(DESIRED, changed="postrenderers digest has changed"),
