@@ -20,6 +20,7 @@ from hub.release import dependencies, gojson, history, messages, remediation
 from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
+from hub.release.health import HealthChecks, compile_checks
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
 from hub.release.source_files import SourceFiles
@@ -79,6 +80,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
 
     async def _steps(self, attempt: Attempt[HelmRelease]) -> float:
         release = attempt.resource
+        checks = compile_checks(release.spec.health_check_exprs)
         chart_key = await self._charts.sync(release)
         dependencies.check(release, self.cache.get)
         source = self._charts.ready(chart_key)
@@ -96,6 +98,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             desired=desired,
             storage=storage,
             drift=Drift(member, mapper, stamp_of(release)),
+            health=HealthChecks(checks, member, mapper),
             mapper=mapper,
             values=values,
             artifact=source.artifact,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hub.kube.mapper import Mapper
     from hub.release.actions import Actions
     from hub.release.drift import Change, Drift
+    from hub.release.health import HealthChecks
     from hub.release.names import Target
     from hub.release.storage import Storage, StoredRelease
     from hub.runtime.events import Recorder
@@ -42,6 +43,7 @@ class Request:
     desired: state.Desired
     storage: Storage
     drift: Drift
+    health: HealthChecks
     mapper: Mapper
     values: dict[str, Any] = field(repr=False)
     artifact: Artifact
@@ -174,6 +176,8 @@ class Loop:
         request.attempt.conditions.delete("TestSuccess", "Remediated")
         error = await self._try(action, stored, ready=True)
         after = await request.storage.latest(request.target)
+        if error is None and after is not None:
+            after, error = await self._await_health(action, after)
         if after is not None and _changed(stored, after) and not after.pending:
             status.history = history.record(status.history, after, action.value, before=stored)
         if error is None and after is not None:
@@ -196,6 +200,19 @@ class Loop:
             raise Transient(*words)
         self._count_failure(action)
         self._recorder.warning(request.release, *words)
+
+    async def _await_health(self, action: Action, stored: StoredRelease) -> tuple[StoredRelease, ToolFailed | None]:
+        """Wait for what only the user's expressions can judge; a release that fails them is marked so in its record."""
+        request = self._request
+        if not options.waits(request.release, action):
+            return stored, None
+        timeout = options.timeout_of(request.release, action).seconds
+        try:
+            await request.health.wait(stored.objects, request.target.namespace, timeout)
+        except ToolFailed as error:
+            description = f"{action.value.capitalize()} failed: {error.message}"
+            return await request.storage.fail(request.target, stored, description), error
+        return stored, None
 
     async def _remediate(self, action: Action, stored: StoredRelease) -> None:
         request, status = self._request, self._request.release.status

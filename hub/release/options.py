@@ -42,6 +42,12 @@ def timeout_of(release: HelmRelease, action: Action) -> Duration:
     return Duration.from_seconds(chosen.seconds)
 
 
+def waits(release: HelmRelease, action: Action) -> bool:
+    """Whether an install or upgrade waits for its objects, by the rules that know expressions."""
+    block = release.spec.install if action is Action.INSTALL else release.spec.upgrade
+    return _wait(release, disabled=bool(block and block.disable_wait)) is Wait.WATCHER
+
+
 def install(release: HelmRelease, labels: Mapping[str, str], renderer: Sequence[str] = ()) -> InstallOptions:
     """Return the options of ``helm install``; ``renderer`` is what the post-renderer is told, if there is one."""
     block = release.spec.install or Install()

@@ -200,11 +200,15 @@ class Storage:
         Raises:
             Transient: Somebody wrote the revision in between, or the member refused.
         """
+        return await self.fail(target, stored, UNLOCKED.format(stored.status))
+
+    async def fail(self, target: Target, stored: StoredRelease, description: str) -> StoredRelease:
+        """Mark a revision as failed, in Helm's own record. Raises as :meth:`unlock`."""
         secret = await self._get(stored.secret, target)
         current = decode(secret)
         if current.resource_version != stored.resource_version:
-            raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked")
-        current.raw["info"] |= {"status": "failed", "description": UNLOCKED.format(stored.status)}
+            raise Transient("PendingRelease", f"release {stored} changed while it was being marked as failed")
+        current.raw["info"] |= {"status": "failed", "description": description}
         secret["metadata"]["labels"] |= {
             "status": "failed",
             "modifiedAt": str(int(datetime.now(tz=UTC).timestamp())),
@@ -213,7 +217,8 @@ class Storage:
         try:
             written = await self._member.call(lambda client: client.replace(SECRETS, secret))
         except Conflict as error:
-            raise Transient("PendingRelease", f"release {stored} changed while it was being unlocked") from error
+            message = f"release {stored} changed while it was being marked as failed"
+            raise Transient("PendingRelease", message) from error
         self.forget(target)
         return decode(written)
 
