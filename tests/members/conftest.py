@@ -84,6 +84,7 @@ async def make_member(member_config):
 
     yield make
     for member in made:
+        await member._health.aclose()  # first, or it would probe a client that is closed
         await member.client.aclose()
 
 
