@@ -7,30 +7,31 @@ helm said no, and ``MemberUnreachable`` when the member did not answer, whatever
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.api.appliers import CommonMetadata
 from hub.api.meta import NAMESPACES
 from hub.errors import Conflict, ToolFailed, Transient
-from hub.members.gateway import RunPolicy
+from hub.members.gateway import QUIET, RunPolicy
 from hub.release import crds, options, remediation
 from hub.release.chart import OWNER_NAME, OWNER_NAMESPACE
 from hub.release.drift import Stamp
 from hub.release.helm import Run
 from hub.release.plan import Action
 from hub.release.postrender import COMBINED
-from hub.release.storage import ATTEMPT_LABEL
+from hub.release.storage import ATTEMPT_LABEL, OWNER_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
     from hub.api.helm import HelmRelease
     from hub.content.fetch import ArtifactReader
     from hub.kube.client import Client
-    from hub.members.gateway import Gateway
+    from hub.members.gateway import Gateway, Session
     from hub.members.member import Member
     from hub.members.slots import Turn
     from hub.release.helm import Helm
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     from hub.release.postrender import PostRenderers
     from hub.release.storage import StoredRelease
     from hub.runtime.events import Recorder
+
+
+_LOOK = 0.5
+"""Seconds between two looks whether a run that only waits is still wanted."""
+
+
+class Superseded(Exception):
+    """The run was stopped because its result is not wanted any more; says what is newer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +100,21 @@ class Actions:
     async def _release(self, action: Action, request: Request, *, was_server_side: bool) -> None:
         """Bring namespaces and definitions to the member, then the release."""
         release, target = request.release, request.target
-        labels = {ATTEMPT_LABEL: request.desired.attempt}
+        labels = {ATTEMPT_LABEL: request.desired.attempt, OWNER_LABEL: request.desired.owner}
         chart = await self.artifacts.open(request.artifact)
         if action is Action.INSTALL:
             await self._create_namespaces(release, target)
         await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
-        with self.renderers.session(
-            release.spec.post_renderers, release.spec.post_render_strategy or COMBINED
-        ) as renderer:
-            async with self._run(release, target, force=_forced(release, action)) as run:
+        strategy = release.spec.post_render_strategy or COMBINED
+        with self.renderers.session(release.spec.post_renderers, strategy) as renderer:
+            async with self._session(release, target, force=_forced(release, action)) as (session, run):
                 if action is Action.INSTALL:
-                    await self.helm.install(run, chart, request.values, options.install(release, labels, renderer))
+                    chosen = options.install(release, labels, renderer)
+                    helm = self.helm.install(run, chart, request.values, chosen)
                 else:
-                    chosen = options.upgrade(release, labels, renderer, was_server_side=was_server_side)
-                    await self.helm.upgrade(run, chart, request.values, chosen)
+                    upgrade = options.upgrade(release, labels, renderer, was_server_side=was_server_side)
+                    helm = self.helm.upgrade(run, chart, request.values, upgrade)
+                await _unless_superseded(helm, session, request.superseded)
 
     async def uninstall(self, release: HelmRelease, target: Target) -> None:
         """Uninstall a release from where it was. Raises as :meth:`run`."""
@@ -113,7 +123,15 @@ class Actions:
 
     @asynccontextmanager
     async def _run(self, release: HelmRelease, target: Target, *, force: bool) -> AsyncIterator[Run]:
-        """Open the way to the member for one helm process, and tell what happened on it."""
+        """Open the way to the member for one helm process."""
+        async with self._session(release, target, force=force) as (_, run):
+            yield run
+
+    @asynccontextmanager
+    async def _session(
+        self, release: HelmRelease, target: Target, *, force: bool
+    ) -> AsyncIterator[tuple[Session, Run]]:
+        """Open the way to the member, and tell what happened on it."""
         stamp = stamp_of(release)
         policy = RunPolicy(
             release_namespace=target.namespace,
@@ -124,7 +142,7 @@ class Actions:
         )
         async with self.gateway.session(self.member, policy, turn=self.turn) as session:
             try:
-                yield Run(session.kubeconfig, target.name, target.namespace, session.redact)
+                yield session, Run(session.kubeconfig, target.name, target.namespace, session.redact)
             except ToolFailed as error:
                 if session.unreachable is not None:
                     raise session.unreachable from error
@@ -146,6 +164,39 @@ class Actions:
         for name in dict.fromkeys((target.namespace, target.storage_namespace)):
             with suppress(Conflict):  # it exists
                 await self.member.call(partial(_create_namespace, name=name))
+
+
+async def _unless_superseded(
+    helm: Coroutine[Any, Any, object], session: Session, superseded: Callable[[], str]
+) -> None:
+    """
+    Run helm to its end, but not longer than anybody wants its result.
+
+    A run that only waits for objects to become ready is stopped when the release is to become something else; one that
+    still writes is not disturbed.
+
+    Raises:
+        Superseded: It was stopped.
+    """
+    running = asyncio.ensure_future(helm)
+    watching = asyncio.ensure_future(_superseded(session, superseded))
+    try:
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise Superseded(watching.result())
+        await running
+    finally:
+        watching.cancel()
+        running.cancel()
+        await asyncio.gather(running, watching, return_exceptions=True)
+
+
+async def _superseded(session: Session, superseded: Callable[[], str]) -> str:
+    while True:
+        await session.idle(QUIET)
+        if cause := superseded():
+            return cause
+        await asyncio.sleep(_LOOK)
 
 
 async def _create_namespace(client: Client, *, name: str) -> None:

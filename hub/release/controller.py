@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
@@ -33,6 +34,7 @@ from hub.runtime.steps import Attempt, Reconciler
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hub.api.meta import Key
     from hub.content.fetch import ArtifactReader
     from hub.content.trees import Trees
     from hub.kube.client import Client
@@ -102,6 +104,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             mapper=mapper,
             values=values,
             artifact=source.artifact,
+            superseded=partial(self._newer, release, chart_key, source),
         )
         await Loop(request, actions, self.recorder).run()
         return release.spec.interval.seconds
@@ -138,6 +141,17 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
 
     def _actions(self, member: Member) -> Actions:
         return Actions(self._helm, self._gateway, self._renderers, self._artifacts, self.recorder, member)
+
+    def _newer(self, release: HelmRelease, chart_key: Key, source: ChartSource) -> str:
+        """Return what has become newer than what an attempt set out with; empty when nothing has."""
+        now = self.cache.get(release.key)
+        if now is None or now.metadata.generation != release.metadata.generation:
+            return str(release.key)
+        try:
+            chart = self._charts.ready(chart_key)
+        except HubError:
+            return ""
+        return "" if chart.artifact.digest == source.artifact.digest else str(chart_key)
 
     def _storage(self, member: Member) -> Storage:
         return Storage(member, self._memory)
@@ -199,6 +213,7 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
         chart_name=source.name,
         chart_version=source.version,
         config_digest=config,
+        owner=release.metadata.uid,
         attempt=hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32],
         test=bool(test and test.enable),
         ignore_test_failures=bool(block.ignore_tests if block else test and test.ignore_failures),

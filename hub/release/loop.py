@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from hub.api.meta import Duration
 from hub.errors import Stalled, ToolFailed, Transient, Waiting
 from hub.release import history, messages, options, remediation, state
+from hub.release.actions import Superseded
 from hub.release.inventory import inventory
 from hub.release.plan import Action, Rollback, Status, next_action
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub.api.helm import HelmRelease, Snapshot
     from hub.api.meta import Artifact
     from hub.kube.mapper import Mapper
@@ -47,6 +50,7 @@ class Request:
     mapper: Mapper
     values: dict[str, Any] = field(repr=False)
     artifact: Artifact
+    superseded: Callable[[], str] = lambda: ""
 
     @property
     def release(self) -> HelmRelease:
@@ -114,9 +118,12 @@ class Loop:
             revision, chart = history.revision_of(goal), history.chart_of(goal)
             conditions.mark("Remediated", "True", *messages.succeeded(Action.ROLLBACK, revision, chart))
             return Action.ROLLBACK
-        if stored.attempt != self._request.desired.attempt or not stored.settled:
+        desired = self._request.desired
+        if not stored.settled or (stored.attempt != desired.attempt and stored.owner != desired.owner):
             return None
         action = Action.UPGRADE if latest else Action.INSTALL
+        if stored.attempt != desired.attempt:
+            return action  # of a desired state that is past: something to roll back to, and no failure that counts
         status.last_attempted_release_action = _word(action)
         if stored.status == "failed":
             self._count_failure(action)
@@ -298,6 +305,10 @@ class Loop:
                 await actions.run(action, self._request, stored)
             except ToolFailed as error:
                 return error
+            except Superseded as newer:
+                words = messages.superseded(str(newer))
+                self._recorder.normal(self._request.release, *words)
+                raise Waiting(*words, after=0.0, quiet=True) from newer
             finally:
                 if action.kind == "release":
                     took = Duration.from_seconds(round(clock() - began, 6))

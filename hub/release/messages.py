@@ -113,6 +113,11 @@ def not_corrected(revision: str, failures: Iterable[str], *, partially: bool) ->
     return Words("DriftCorrectionFailed", f"Failed to {how}correct cluster state of release {revision}:\n{lines}")
 
 
+def superseded(newer: str) -> Words:
+    """A run that only waited for the old revision to become ready was stopped for a newer one."""
+    return Words("HealthCheckCanceled", f"New reconciliation triggered by {newer}")
+
+
 def running(action: Action, timeout: str) -> str:
     """What the Reconciling condition says while an action runs."""
     return f"Running '{action.value}' action with timeout of {timeout}"

@@ -35,6 +35,7 @@ class Desired:
         chart_version: Version in the packaged chart, with its build metadata.
         config_digest: Digest of the composed values.
         attempt: Identity of this very desired state; stored revisions carry it as a release label.
+        owner: UID of the object; stored revisions carry it too.
         test: Helm tests are part of being ready.
         ignore_test_failures: A failed test does not make the release a failed one.
         changed: Fields beyond chart and values that differ from what was last applied, as reasons in words.
@@ -46,6 +47,7 @@ class Desired:
     chart_version: str
     config_digest: str
     attempt: str
+    owner: str = ""
     test: bool = False
     ignore_test_failures: bool = False
     changed: str = ""
@@ -88,7 +90,7 @@ def _unrecorded(stored: StoredRelease, latest: Snapshot, desired: Desired) -> St
     """A revision we have not recorded: either an action of ours that a kill cut short, or somebody else's."""
     if latest.status == "failed" and stored.description == UNLOCKED.format("pending-rollback"):
         return State(Status.FAILED, "the rollback was interrupted")
-    if stored.attempt == desired.attempt:
+    if stored.attempt == desired.attempt or (stored.owner and stored.owner == desired.owner and not stored.settled):
         return State(Status.OUT_OF_SYNC, "the last attempt was interrupted")
     return State(Status.UNMANAGED, "release not observed to be made for object")
 

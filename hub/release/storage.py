@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ATTEMPT_LABEL = "hubctl.io/attempt"
 """Release label that ties a stored revision to the desired state it was made for."""
 
+OWNER_LABEL = "hubctl.io/owner"
+"""Release label with the UID of the HelmRelease that a stored revision was made for."""
+
 UNLOCKED = "Release unlocked from stale '{}' state"
 _GZIP = b"\x1f\x8b"
 _CUT_SHORT = re.compile(r"^Release unlocked from stale|context canceled|signal: ")
@@ -45,12 +48,14 @@ class StoredRelease:
         objects: Identities of the objects in the manifest; known after :meth:`slim`.
         superseded_digest: What the digest becomes when a newer revision takes over.
         attempt: Value of the attempt label; empty when somebody else made the revision.
+        owner: Value of the owner label, likewise.
     """
 
     raw: dict[str, Any] = field(repr=False)
     secret: str
     resource_version: str
     attempt: str = ""
+    owner: str = ""
     digest: str = ""
     config_digest: str = ""
     superseded_digest: str = ""
@@ -255,6 +260,7 @@ def decode(secret: dict[str, Any]) -> StoredRelease:
         secret=meta["name"],
         resource_version=meta["resourceVersion"],
         attempt=(meta.get("labels") or {}).get(ATTEMPT_LABEL, ""),
+        owner=(meta.get("labels") or {}).get(OWNER_LABEL, ""),
         digest=_digest(raw),
         config_digest=values_digest(raw.get("config")),
     )
