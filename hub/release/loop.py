@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hub.api.meta import Duration
 from hub.errors import Stalled, ToolFailed, Transient, Waiting
-from hub.release import history, messages, options, remediation, state
+from hub.release import diagnose, history, messages, options, remediation, state
 from hub.release.actions import Superseded
 from hub.release.inventory import inventory
 from hub.release.plan import Action, Rollback, Status, next_action
@@ -185,6 +185,8 @@ class Loop:
         after = await request.storage.latest(request.target)
         if error is None and after is not None:
             after, error = await self._await_health(action, after)
+        if error is not None and after is not None and diagnose.waited_in_vain(error.message):
+            error = await self._explained(error, after)
         if after is not None and _changed(stored, after) and not after.pending:
             status.history = history.record(status.history, after, action.value, before=stored)
         if error is None and after is not None:
@@ -207,6 +209,12 @@ class Loop:
             raise Transient(*words)
         self._count_failure(action)
         self._recorder.warning(request.release, *words)
+
+    async def _explained(self, error: ToolFailed, stored: StoredRelease) -> ToolFailed:
+        """Add to an error of waiting what the Pods say."""
+        checks, namespace = self._request.health, self._request.target.namespace
+        why = await diagnose.diagnose(stored.objects, namespace, checks.member, checks.mapper)
+        return ToolFailed(error.tool, error.returncode, f"{error.message}: {why}") if why else error
 
     async def _await_health(self, action: Action, stored: StoredRelease) -> tuple[StoredRelease, ToolFailed | None]:
         """Wait for what only the user's expressions can judge; a release that fails them is marked so in its record."""
