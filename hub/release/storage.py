@@ -14,17 +14,22 @@ import re
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub.api.meta import SECRETS
 from hub.content.values import values_digest
-from hub.errors import Conflict, NotFound, Transient
+from hub.errors import ApiError, Conflict, Forbidden, NotFound, Transient, Unauthorized
 from hub.release import gojson, manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hub.kube.client import Client
     from hub.members.member import Member
     from hub.release.manifest import ObjectRef
     from hub.release.names import Target
+
+T = TypeVar("T")
 
 ATTEMPT_LABEL = "hubctl.io/attempt"
 """Release label that ties a stored revision to the desired state it was made for."""
@@ -33,6 +38,10 @@ OWNER_LABEL = "hubctl.io/owner"
 """Release label with the UID of the HelmRelease that a stored revision was made for."""
 
 UNLOCKED = "Release unlocked from stale '{}' state"
+_WAYS_OUT = {
+    Unauthorized: ": renew the token or the client certificate in its kubeconfig",
+    Forbidden: ": give the user of its kubeconfig the rights that the release needs, Secrets included",
+}
 _GZIP = b"\x1f\x8b"
 _CUT_SHORT = re.compile(r"^Release unlocked from stale|context canceled|signal: ")
 
@@ -174,7 +183,7 @@ class Storage:
         Costs one metadata-only list; the payload is read and decoded only when it changed since the last call.
         """
         selector = f"owner=helm,name={target.name}"
-        listed = await self._member.call(
+        listed = await self._ask(
             lambda client: client.list(SECRETS, target.storage_namespace, labels=selector, metadata_only=True)
         )
         if not listed.items:
@@ -220,7 +229,7 @@ class Storage:
         }
         secret["data"]["release"] = encode(current.raw)
         try:
-            written = await self._member.call(lambda client: client.replace(SECRETS, secret))
+            written = await self._ask(lambda client: client.replace(SECRETS, secret))
         except Conflict as error:
             message = f"release {stored} changed while it was being marked as failed"
             raise Transient("PendingRelease", message) from error
@@ -228,7 +237,18 @@ class Storage:
         return decode(written)
 
     async def _get(self, name: str, target: Target) -> dict[str, Any]:
-        return await self._member.call(lambda client: client.get(SECRETS, name, target.storage_namespace))
+        return await self._ask(lambda client: client.get(SECRETS, name, target.storage_namespace))
+
+    async def _ask(self, operation: Callable[[Client], Awaitable[T]]) -> T:
+        """Call the member; what it refuses is told as Flux does, with the member's name and the way out."""
+        try:
+            return await self._member.call(operation)
+        except (NotFound, Conflict):
+            raise
+        except ApiError as error:
+            way_out = _WAYS_OUT.get(type(error), "")
+            message = f"Could not determine release state: member '{self._member.name}': {error.message}{way_out}"
+            raise Transient("StateError", message) from error
 
     def forget(self, target: Target) -> None:
         """Drop what was decoded for a release."""
