@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from hub.api.helm import HelmRelease
+from hub.api.helm import VALUES_LAYERS, HelmRelease
 from hub.errors import Stalled, Transient
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
-from hub.release.values import as_go_reads, compose
+from hub.release.values import Values, as_go_reads
 from hub.runtime.secrets import SecretReader
 
 OBJECTS = (
@@ -36,9 +38,14 @@ async def reader(clusters, namespace):
     await client.aclose()
 
 
-def release(namespace, *references, values=None):
-    spec = {"valuesFrom": list(references), "values": values}
-    return HelmRelease.parse({"metadata": {"name": "app", "namespace": namespace}, "spec": spec})
+async def compose(release, reader):
+    """Files of sources are not looked at here: see test_source_files."""
+    return await Values(reader, None).compose(release, None)
+
+
+def release(namespace, *references, values=None, layers=()):
+    metadata = {"name": "app", "namespace": namespace, "annotations": {VALUES_LAYERS: json.dumps(layers)}}
+    return HelmRelease.parse({"metadata": metadata, "spec": {"valuesFrom": list(references), "values": values}})
 
 
 def config_map(name="base", **more):
@@ -125,6 +132,45 @@ async def test_what_cannot_be_resolved(reader, namespace, reference, where, why)
         f"with key '{key}': {why}"
     )
     assert "hush" not in caught.value.message
+
+
+@pytest.mark.cluster
+async def test_objects_as_layers_lie_below(reader, namespace):
+    layers = [
+        config_map(),
+        secret(optional=True),
+        config_map("none", optional=True),
+        secret("none", valuesKey="k", optional=True),
+    ]
+    one = release(namespace, config_map(valuesKey="port", targetPath="a"), layers=layers, values={"b": {"d": 1}})
+    assert await compose(one, reader) == {"a": 80, "b": {"c": 1, "password": "hush", "d": 1}}
+    assert one.status.observed_values_layers == [
+        "ConfigMap/base values.yaml sha256:81b89041557f",
+        "Secret/hidden values.yaml",
+        "ConfigMap/none values.yaml (missing)",
+        "Secret/none k (missing)",
+    ]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        pytest.param(
+            config_map("none"), "values layer 2 (ConfigMap/none values.yaml): resource not found", id="no object"
+        ),
+        pytest.param(secret(valuesKey="x"), "values layer 2 (Secret/hidden x): key not found", id="no key"),
+        pytest.param(
+            secret(valuesKey="bad"),
+            "values layer 2 (Secret/hidden bad): yaml: line 1: cannot decode (hidden) as a !!int",
+            id="not yaml",
+        ),
+    ],
+)
+async def test_an_object_that_is_no_layer(reader, namespace, layer, message):
+    with pytest.raises(Transient) as caught:
+        await compose(release(namespace, layers=[config_map(), layer]), reader)
+    assert (caught.value.reason, caught.value.message) == ("ValuesError", message)
 
 
 @pytest.mark.cluster
