@@ -23,7 +23,7 @@ from hub.release.drift import Stamp
 from hub.release.helm import Run
 from hub.release.plan import Action
 from hub.release.postrender import COMBINED
-from hub.release.storage import ATTEMPT_LABEL, OWNER_LABEL
+from hub.release.storage import ATTEMPT_LABEL, OWNER_LABEL, REVISION_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -83,7 +83,7 @@ class Actions:
         release, target = request.release, request.target
         was_server_side = stored is None or stored.server_side
         if action in (Action.INSTALL, Action.UPGRADE):
-            await self._release(action, request, was_server_side=was_server_side)
+            await self._release(action, request, stored, was_server_side=was_server_side)
             return
         async with self._run(release, target, force=_forced(release, action)) as run:
             match action:
@@ -97,10 +97,16 @@ class Actions:
                 case _:
                     raise ValueError(f"'{action}' is not an action of helm")
 
-    async def _release(self, action: Action, request: Request, *, was_server_side: bool) -> None:
+    async def _release(
+        self, action: Action, request: Request, stored: StoredRelease | None, *, was_server_side: bool
+    ) -> None:
         """Bring namespaces and definitions to the member, then the release."""
         release, target = request.release, request.target
-        labels = {ATTEMPT_LABEL: request.desired.attempt, OWNER_LABEL: request.desired.owner}
+        labels = {
+            ATTEMPT_LABEL: request.desired.attempt,
+            OWNER_LABEL: request.desired.owner,
+            REVISION_LABEL: str(stored.version + 1 if stored else 1),
+        }
         chart = await self.artifacts.open(request.artifact)
         if action is Action.INSTALL:
             await self._create_namespaces(release, target)

@@ -129,6 +129,9 @@ class Loop:
             self._count_failure(action)
             words = messages.failed(action, str(self._request.target), stored.chart, stored.description)
             conditions.mark("Released", "False", *words)
+            self._recorder.warning(self._request.release, *words)
+        else:
+            self._succeed(messages.succeeded(action, str(stored), stored.chart), "Released")
         return action
 
     async def _plan(self, status: Status) -> Action | None:

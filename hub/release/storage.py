@@ -37,6 +37,10 @@ ATTEMPT_LABEL = "hubctl.io/attempt"
 OWNER_LABEL = "hubctl.io/owner"
 """Release label with the UID of the HelmRelease that a stored revision was made for."""
 
+REVISION_LABEL = "hubctl.io/revision"
+"""Release label with the number of the revision that the other two were written for. Helm hands the labels of a release
+on to its next revision, whoever makes it: under another number they say nothing."""
+
 UNLOCKED = "Release unlocked from stale '{}' state"
 _WAYS_OUT = {
     Unauthorized: ": renew the token or the client certificate in its kubeconfig",
@@ -275,12 +279,15 @@ def decode(secret: dict[str, Any]) -> StoredRelease:
             f"Could not determine release state: Secret '{meta['namespace']}/{meta['name']}' is not readable: {error}"
         )
         raise Transient("StateError", message) from error
+    labels = meta.get("labels") or {}
+    if labels.get(REVISION_LABEL) != str(raw.get("version")):
+        labels = {}
     return StoredRelease(
         raw=raw,
         secret=meta["name"],
         resource_version=meta["resourceVersion"],
-        attempt=(meta.get("labels") or {}).get(ATTEMPT_LABEL, ""),
-        owner=(meta.get("labels") or {}).get(OWNER_LABEL, ""),
+        attempt=labels.get(ATTEMPT_LABEL, ""),
+        owner=labels.get(OWNER_LABEL, ""),
         digest=_digest(raw),
         config_digest=values_digest(raw.get("config")),
     )

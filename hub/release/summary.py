@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from hub.api.meta import Condition, ConditionStatus
     from hub.errors import HubError
 
-KEPT_WHEN_STALLED = frozenset({"RetriesExceeded", "MissingRollbackTarget"})
-"""Reasons that say why nothing more is tried; what went wrong is in other conditions, and Ready keeps telling it."""
+TOLD_ELSEWHERE = frozenset({"RetriesExceeded", "MissingRollbackTarget", "ProgressingWithRetry"})
+"""Reasons that say what is tried next, if anything: Stalled and Reconciling have them, Ready keeps what went wrong."""
 
 
 class Ready(NamedTuple):
@@ -28,7 +28,7 @@ def ready(conditions: Conditions, error: HubError | None, *, count_tests: bool) 
     A prerequisite that failed speaks first. Otherwise the newest of Remediated, TestSuccess and Released does, in that
     order within one generation; a remediated release is never ready, and its message keeps the failure it undid.
     """
-    if error is not None and error.reason not in KEPT_WHEN_STALLED and not _told(conditions, error):
+    if error is not None and error.reason not in TOLD_ELSEWHERE and not _told(conditions, error):
         return Ready("False", error.reason, error.message)
     kinds = ["Remediated", "TestSuccess", "Released"] if count_tests else ["Remediated", "Released"]
     found = [condition for kind in kinds if (condition := conditions.get(kind)) is not None]

@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import Transient
 from hub.release import gojson
-from hub.release.storage import ATTEMPT_LABEL, UNLOCKED, decode, encode
+from hub.release.storage import ATTEMPT_LABEL, OWNER_LABEL, REVISION_LABEL, UNLOCKED, decode, encode
 
 DATA = Path(__file__).parent / "data"
 
@@ -103,7 +103,11 @@ def test_verdicts(info, pending, settled):
 
 
 def test_attempt_label():
-    assert decode(secret(b'{"info":{}}', labels={ATTEMPT_LABEL: "abc"})).attempt == "abc"
+    labels = {ATTEMPT_LABEL: "abc", OWNER_LABEL: "uid", REVISION_LABEL: "2"}
+    ours = decode(secret(b'{"version":2,"info":{}}', labels=labels))
+    assert (ours.attempt, ours.owner) == ("abc", "uid")
+    inherited = decode(secret(b'{"version":3,"info":{}}', labels=labels))
+    assert (inherited.attempt, inherited.owner) == ("", "")
     assert decode(secret(b'{"info":{}}')).attempt == ""
 
 
