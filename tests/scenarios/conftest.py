@@ -15,7 +15,7 @@ nobody) and a Git repository (``${git}``) of its own, with the chart ``charts/we
 
 given.yaml: objects as documents. One document without ``kind`` may set::
 
-    chart: other                          # folder of charts/ to put into the repository; '' for none
+    trees: {app: examples/app}            # more folders of the project to put into the repository, by their name there
     namespaces: {member1: ['${ns}']}      # namespaces that exist before, by cluster
     member1: [{...}]                      # objects on a member
     source: false                         # do not add the GitRepository 'charts'
@@ -46,7 +46,7 @@ then.yaml: expectations; each is waited for, and in the end all have to be true 
         status: {history: !len 1}
     - member1:Deployment/web: {spec: {replicas: 2}}
     - member1:Deployment/gone: !absent
-    - same member1:Deployment/web: [metadata.uid]  # as it was when it was remembered
+    - same member1:Deployment/web: [metadata.uid]  # as it was when it was remembered; also 'changed'
     - events HelmRelease/web: [{type: Warning, reason: InstallFailed}, !not {reason: UpgradeFailed}]
     - revisions member1:${ns}/web: [1 superseded, 2 deployed]     # what Helm stored
     - helm member1: {run: [ls, -n, '${ns}'], prints: !re 'web.*deployed'}

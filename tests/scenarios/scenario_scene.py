@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
-from scenario_match import Absent, Not, differences, filled, load_all
+from scenario_match import Not, differences, filled, load_all
 from scenario_site import Ref
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hub.dev.gitserver import GitServer
 
 FOLDER = Path(__file__).parent
+PROJECT = FOLDER.parent.parent
 DEADLINE = 60.0
 """Seconds for one expectation: generous, because only failing ones need it and machines may be busy."""
 
@@ -60,7 +61,7 @@ class Scene:
 
     Attributes:
         names: What ``${...}`` stands for: ``ns``, ``target``, ``storage``, ``git`` (URL of the repository), ``commit``
-            (the last one pushed), and what the test adds.
+            and ``short`` (the last one pushed, and its first 12 digits), ``member1`` (its kubeconfig).
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -70,6 +71,8 @@ class Scene:
         self.names = {
             "ns": ns, "target": f"{ns}-app", "storage": f"{ns}-store", "repository": ns, "git": world.git.url(ns),
         }  # fmt: skip
+        for site in world.sites.values():
+            self.names[site.name] = site.kubeconfig.read_text()
         self.files: dict[str, str] = {}
         self._remembered: dict[Ref, dict[str, Any]] = {}
         self._guards: list[_Guard] = []
@@ -102,7 +105,7 @@ class Scene:
         settings = next((one for one in documents if "kind" not in one), {})
         objects = [one for one in documents if "kind" in one]
         await self._namespaces(settings.get("namespaces", {"member1": ["${ns}", "${target}"]}))
-        await self._repository(settings.get("chart", "web"), files)
+        await self._repository({"web": "tests/scenarios/charts/web", **settings.get("trees", {})}, files)
         for member in ("member1", "member2"):
             if member in self.world.sites:
                 await self.apply("hub", _kubeconfig_secret(member, self.world.sites[member]))
@@ -122,13 +125,17 @@ class Scene:
             for name in names
         ))  # fmt: skip
 
-    async def _repository(self, chart: str, files: Path | None) -> None:
-        if chart:
-            self._read(FOLDER / "charts" / chart, f"{chart}/")
+    async def _repository(self, trees: Mapping[str, str], files: Path | None) -> None:
+        for folder, source in trees.items():
+            self._read(PROJECT / source, f"{folder}/")
         if files is not None:
             self._read(files, "")
         await self.world.git.create(self.names["repository"])
-        self.names["commit"] = await self.world.git.commit(self.names["repository"], self.files)
+        await self._commit(self.files)
+
+    async def _commit(self, files: Mapping[str, str | None]) -> None:
+        commit = await self.world.git.commit(self.names["repository"], files)
+        self.names |= {"commit": commit, "short": commit[:12]}
 
     def _read(self, folder: Path, prefix: str) -> None:
         for path in sorted(folder.rglob("*")):
@@ -190,7 +197,7 @@ class Scene:
             else:
                 changed[path] = content
         self.files = {path: text for path, text in {**self.files, **changed}.items() if text is not None}
-        self.names["commit"] = await self.world.git.commit(self.names["repository"], changed)
+        await self._commit(changed)
         if poke:
             await self.step("reconcile GitRepository/charts", self.names["commit"])
         return self.names["commit"]
@@ -285,21 +292,16 @@ class Scene:
             case "revisions":
                 site, namespace, release = re.split("[:/]", where)
                 return differences(wanted, await self.world.sites[site].revisions(namespace, release), words)
-            case "same":
-                ref = self.ref(where)
-                before, now = self._remembered[ref], await self.get(where) or {}
-                return [
-                    line
-                    for path in wanted
-                    for line in differences(_at(before, path), _at(now, path), f"{words} {path}")
-                ]
+            case "same" | "changed":
+                before, now = self._remembered[self.ref(where)], await self.get(where) or {}
+                return [line for path in wanted for line in _compared(verb, words, before, now, path)]
             case "helm":
                 return differences(wanted["prints"], await self.helm(where, *wanted["run"]), words)
             case _:
                 raise AssertionError(f"{self.name}: nothing is known about '{words}'")
 
     def _compare(self, where: str, wanted: Any, found: dict[str, Any] | None) -> list[str]:
-        if isinstance(wanted, Absent | Not) or found is None:
+        if not isinstance(wanted, dict) or found is None:
             return differences(wanted, found, where)
         wanted = dict(wanted)
         conditions = wanted.pop("conditions", {})
@@ -402,6 +404,13 @@ def _among(wanted: Any, events: list[dict[str, Any]], where: str) -> list[str]:
     if any(not differences(wanted, one) for one in events):
         return []
     return [f"{where}: expected an event like {wanted}, found {seen}"]
+
+
+def _compared(verb: str, words: str, before: Any, now: Any, path: str) -> list[str]:
+    old, new = _at(before, path), _at(now, path)
+    if verb == "same":
+        return differences(old, new, f"{words} {path}")
+    return [] if new is not None and new != old else [f"{words} {path}: is still {old}"]
 
 
 def _at(tree: Any, path: str) -> Any:

@@ -158,7 +158,7 @@ class TestCredentials:
         return yaml.safe_load(clusters.members[1].kubeconfig.read_text())
 
     async def test_unknown_authority(self, scene, good, tmp_path):
-        stranger = base64.b64encode(Authority(tmp_path, "stranger").pair.certificate.read_bytes()).decode()
+        stranger = base64.b64encode(Authority(tmp_path, "stranger").pair.cert.read_bytes()).decode()
         good["clusters"][0]["cluster"]["certificate-authority-data"] = stranger
         told = Re(
             "member '${ns}/member2' is unreachable since .* is signed by an unknown authority .*: check certificate"

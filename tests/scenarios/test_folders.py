@@ -11,7 +11,7 @@ import pytest
 from scenario_scene import run_folder
 
 FOLDER = Path(__file__).parent
-AT_ONCE = 8
+AT_ONCE = 10
 
 pytestmark = pytest.mark.cluster
 
