@@ -73,5 +73,4 @@ def progress(resource: Resource, request: str = "") -> Progress:
 
 def _is_handled(resource: Resource, request: str) -> bool:
     """Ours, or one that somebody asked for after us: an annotation has only room for the last."""
-    handled = resource.status.last_handled_reconcile_at
-    return handled == request or (resource.requested_at != request and handled == resource.requested_at)
+    return resource.status.last_handled_reconcile_at in {request, resource.requested_at or request}

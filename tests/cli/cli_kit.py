@@ -1,0 +1,152 @@
+"""``hubctl`` as people run it, and objects whose status the test writes as a hub would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.api.helm import HelmRelease
+from hub.api.source import GitRepository, HelmChart
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hub.kube.client import Client
+
+HUBCTL = Path(sys.executable).with_name("hubctl")
+TIME = "2026-01-01T00:00:00Z"
+
+SPECS = {
+    GitRepository.KIND: {"interval": "1m", "url": "https://git.example.com/hello.git"},
+    HelmChart.KIND: {
+        "interval": "1m",
+        "chart": "./helm-chart",
+        "sourceRef": {"kind": "GitRepository", "name": "git-repo"},
+    },
+    HelmRelease.KIND: {
+        "interval": "1m",
+        "chart": {
+            "spec": {"chart": "./helm-chart", "sourceRef": {"kind": "GitRepository", "name": "git-repo"}},
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Hubctl:
+    """Runs ``hubctl`` on one cluster and namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self._kubeconfig = kubeconfig
+        self._namespace = namespace
+
+    async def __call__(self, *args: str, kubeconfig: Path | None = None) -> Ran:
+        process = await self.start(*args, kubeconfig=kubeconfig)
+        out, err = await process.communicate()
+        return Ran(process.returncode or 0, out.decode(), err.decode())
+
+    async def start(self, *args: str, kubeconfig: Path | None = None) -> asyncio.subprocess.Process:
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)}
+        command = [HUBCTL, "-n", self._namespace, *args]
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=pipe)
+
+    @contextlib.asynccontextmanager
+    async def following(self, *args: str) -> AsyncIterator[asyncio.StreamReader]:
+        """Yield what a command that does not end prints; it is interrupted afterwards, which must end it quietly."""
+        process = await self.start(*args)
+        try:
+            yield process.stdout
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, err = await asyncio.wait_for(process.communicate(), 10)
+        assert process.returncode == 130
+        assert b"Traceback" not in err
+
+
+class Objects:
+    """Objects of one namespace."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+
+    async def make(self, kind, name, status=None, **spec: Any) -> dict[str, Any]:
+        """Create an object, with a status if given."""
+        body = {
+            "apiVersion": kind.api.api_version,
+            "kind": kind.name,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {**SPECS[kind], **spec},
+        }
+        made = await self.client.create(kind.api, body)
+        return await self.write(kind, name, **status) if status else made
+
+    async def read(self, kind, name) -> dict[str, Any]:
+        return await self.client.get(kind.api, name, self.namespace)
+
+    async def write(self, kind, name, **status: Any) -> dict[str, Any]:
+        """Write fields of a status; a list under ``conditions`` is one of (type, status, reason, message)."""
+        raw = await self.read(kind, name)
+        body: dict[str, Any] = {"observedGeneration": raw["metadata"]["generation"], **status}
+        if "conditions" in body:
+            body["conditions"] = [condition(*one) for one in body["conditions"]]
+        return await self.client.patch(kind.api, name, self.namespace, {"status": body}, subresource="status")
+
+    @contextlib.asynccontextmanager
+    async def answering(self, kind, name, *answers: dict[str, Any]) -> AsyncIterator[list[str]]:
+        """Act as a hub: when somebody asks for a reconciliation, write these statuses one after the other."""
+        requests: list[str] = []
+        before = (await self.read(kind, name))["metadata"]
+
+        async def answer() -> None:
+            async for event in self.client.watch(kind.api, self.namespace, resource_version=before["resourceVersion"]):
+                meta = event.object["metadata"]
+                asked = meta.get("annotations", {}).get("reconcile.fluxcd.io/requestedAt", "")
+                is_news = asked not in requests or meta["generation"] != before["generation"]
+                if event.type != "MODIFIED" or meta["name"] != name or not is_news:
+                    continue
+                before["generation"] = meta["generation"]
+                requests.append(asked)
+                for status in answers[:-1]:
+                    await self.write(kind, name, **status)
+                await self.write(kind, name, lastHandledReconcileAt=asked, **answers[-1])
+
+        task = asyncio.create_task(answer())
+        try:
+            yield requests
+        finally:
+            task.cancel()
+
+
+def condition(kind: str, status: str, reason: str = "X", message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": TIME}
+
+
+def snapshot(version: int, chart_version: str) -> dict[str, Any]:
+    """A revision, as the history of a release keeps it."""
+    digests = {"digest": "sha256:00", "configDigest": "sha256:00", "firstDeployed": TIME, "lastDeployed": TIME}
+    names = {"name": "app-app", "namespace": "app", "chartName": "hello-kubernetes", "chartVersion": chart_version}
+    return {**digests, **names, "version": version, "status": "deployed"}
+
+
+def artifact(revision: str) -> dict[str, str]:
+    return {"revision": revision, "digest": "sha256:00", "path": "x", "url": "http://x", "lastUpdateTime": TIME}

@@ -1,0 +1,44 @@
+import pytest
+
+from hub.cli.failures import Failed, explain
+from hub.errors import api_error
+from hub.kube.client import Cause, Unreachable
+from hub.kube.config import BadKubeconfig
+
+GONE = {"details": {"name": "app", "kind": "helmreleases"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "want"),
+    [
+        pytest.param(
+            Unreachable("host:6443", Cause.REFUSED, "host:6443 refused the connection"),
+            "cannot reach the hub's API server: host:6443 refused the connection; "
+            "is it up, and is this the right --context?",
+            id="unreachable",
+        ),
+        pytest.param(
+            api_error(401, "Unauthorized", "host:6443 does not accept our credentials"),
+            "host:6443 does not accept our credentials; log in again or choose another --context",
+            id="unauthorized",
+        ),
+        pytest.param(
+            api_error(403, "Forbidden", 'User "me" cannot list'),
+            'User "me" cannot list; ask whoever runs the hub for a role that may',
+            id="forbidden",
+        ),
+        pytest.param(
+            api_error(404, "", "host:6443 answered 404 to /apis/x"),
+            "host:6443 answered 404 to /apis/x: is this the hub's cluster? "
+            "'kubectl apply -f crds/' installs the hub's kinds",
+            id="kind missing",
+        ),
+        pytest.param(api_error(404, "NotFound", '"app" not found', GONE), '"app" not found', id="object missing"),
+        pytest.param(api_error(422, "Invalid", "a\n  b"), "a b", id="one line"),
+        pytest.param(BadKubeconfig("no kubeconfig found"), "no kubeconfig found", id="kubeconfig"),
+        pytest.param(ExceptionGroup("watch", [Failed("it broke")]), "it broke", id="from a group of tasks"),
+        pytest.param(RuntimeError("bug"), None, id="a bug is not ours to explain"),
+    ],
+)
+def test_explain(error, want):
+    assert explain(error) == want

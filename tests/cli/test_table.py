@@ -1,0 +1,52 @@
+import pytest
+
+from hub.cli.table import Table
+
+
+def rendered(table, rows):
+    table.fit(rows)
+    return [*table.title(), *(line for row in rows for line in table.lines(row))]
+
+
+def test_columns_align_and_nothing_ends_in_spaces():
+    table = Table(["NAME", "READY", "MESSAGE"])
+    assert rendered(table, [["member1-app", "True", "done"], ["m2", "False", ""]]) == [
+        "NAME         READY  MESSAGE",
+        "member1-app  True   done",
+        "m2           False",
+    ]
+
+
+def test_without_a_terminal_a_row_is_one_line_however_long():
+    table = Table(["NAME", "MESSAGE"])
+    assert rendered(table, [["a", "word " * 100 + "end"]])[1] == f"a     {'word ' * 100}end"
+
+
+@pytest.mark.parametrize(
+    ("width", "want"),
+    [
+        pytest.param(
+            52, ["a     one two three four five six seven eight nine", "      ten"], id="wraps below the last column"
+        ),
+        pytest.param(30, ["a     one two three four five six seven eight nine ten"], id="too narrow is left alone"),
+    ],
+)
+def test_the_last_column_continues_below_itself_on_a_terminal(width, want):
+    table = Table(["NAME", "MESSAGE"], width=width)
+    assert rendered(table, [["a", "one two three four five six seven eight nine ten"]])[1:] == want
+
+
+def test_states_are_painted_without_moving_columns():
+    lines = rendered(Table(["NAME", "READY", "MESSAGE"], colour=True), [["a", "False", "no"], ["b", "True", "yes"]])
+    assert lines == [
+        "\x1b[1mNAME  READY  MESSAGE\x1b[0m",
+        "a     \x1b[31mFalse\x1b[0m  no",
+        "b     \x1b[32mTrue \x1b[0m  yes",
+    ]
+
+
+def test_rows_printed_later_stay_under_their_header():
+    table = Table(["NAME", "MESSAGE"])
+    table.fit([["longest-name", "x"]])
+    assert table.title() == ["NAME          MESSAGE"]
+    assert table.lines(["b", "y"]) == ["b             y"]
