@@ -37,6 +37,15 @@ if TYPE_CHECKING:
 
 API_SERVER = "kube-apiserver"
 
+# Before the first loop, pytest-asyncio asks for "the current loop" to put it back later. Python 3.11 then makes one
+# that nobody closes, a ResourceWarning; it does not once somebody has said that there is none.
+asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _loop():
+    """Have the session's loop before the first plain test, or looptime makes one that nobody closes."""
+
 
 class LiveCluster:
     """A running cluster, and what a test does to it."""

@@ -1,16 +1,11 @@
 """``kubectl`` against the hub cluster of the test session."""
 
-import asyncio
 import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-# Before the first loop, pytest-asyncio asks for "the current loop" to put it back later. Python 3.11 then makes one
-# that nobody closes, a ResourceWarning; it does not once somebody has said that there is none.
-asyncio.set_event_loop(None)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,6 @@ from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 
 
-@pytest.fixture(scope="session", autouse=True)
-async def _loop():
-    """Have the session's event loop before the first plain test, or looptime makes one that nobody closes."""
-
-
 @pytest.fixture(scope="session")
 def config(clusters):
     return load_kubeconfig(clusters.hub.kubeconfig)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,9 +17,6 @@ from hub.release.helm import Helm, InstallOptions, Run, UpgradeOptions, Wait
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# Before the first loop, asyncio would make one just because pytest-asyncio asks which one there is: nobody closes it.
-asyncio.set_event_loop(None)
 
 QUICK_INSTALL = InstallOptions(wait=Wait.HOOKS)
 QUICK_UPGRADE = UpgradeOptions(wait=Wait.HOOKS)

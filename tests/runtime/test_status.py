@@ -24,9 +24,11 @@ def test_merge_patch(old, new, want):
 
 
 values = st.recursive(
-    st.integers() | st.text(max_size=3), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=2), inner)
+    st.integers(0, 3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
 )
-statuses = st.dictionaries(st.text(max_size=2), values)
+statuses = st.dictionaries(st.sampled_from("abc"), values)
 
 
 def applied(target, patch):
