@@ -35,7 +35,7 @@ check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/mypy --strict hub
 	$(BIN)/lint-imports
 	$(BIN)/python -m hub.api.crds --check crds
-	$(BIN)/python -m hub.cli.reference --check docs/cli
+	$(BIN)/python docs/cli/generate.py --check
 
 format: setup ## Let ruff put the code in shape
 	$(BIN)/ruff format --quiet .
@@ -45,7 +45,7 @@ crds: setup ## Write crds/ from the models
 	$(BIN)/python -m hub.api.crds crds
 
 docs: setup ## Write docs/cli/ from the commands
-	$(BIN)/python -m hub.cli.reference docs/cli
+	$(BIN)/python docs/cli/generate.py
 
 run: setup ## The hub, beside the clusters of 'hubctl dev up'
 	$(BIN)/hub --kubeconfig .hub/hub.kubeconfig
