@@ -33,6 +33,7 @@ VERBS: dict[str, Verb] = {
     "reconcile": Verb("hub.cli.reconcile", "reconcile", "Let the hub look at an object now, and wait for the outcome."),
     "suspend": Verb("hub.cli.suspend", "suspend", "Let the hub leave objects alone."),
     "resume": Verb("hub.cli.suspend", "resume", "Let the hub take care of suspended objects again."),
+    "values": Verb("hub.cli.values", "values", "Tell where the values of a release come from."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
 }
 

@@ -47,12 +47,21 @@ class ArtifactReader:
     Args:
         store: Looked into first; downloads are kept there.
         session: Returns the HTTP session of this process; asked once per download.
+        retries: Further tries of a download.
     """
 
-    def __init__(self, store: Store, session: Callable[[], aiohttp.ClientSession], *, max_size: int = MAX_SIZE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session: Callable[[], aiohttp.ClientSession],
+        *,
+        max_size: int = MAX_SIZE,
+        retries: int = RETRIES,
+    ) -> None:
         self._store = store
         self._session = session
         self._max_size = max_size
+        self._retries = retries
         self._downloads: Shared[Path] = Shared()
 
     async def open(self, artifact: Fetchable) -> Path:
@@ -73,11 +82,11 @@ class ArtifactReader:
 
     async def _download(self, url: str, digest: str) -> Path:
         delay = _FIRST_DELAY
-        for attempt in range(RETRIES + 1):
+        for attempt in range(self._retries + 1):
             try:
                 return await self._download_once(url, digest)
             except (aiohttp.ClientError, TimeoutError, _ServerError) as error:
-                if attempt == RETRIES:
+                if attempt == self._retries:
                     why = str(error) or type(error).__name__
                     raise Transient("ArtifactFailed", f"could not download artifact '{url}': {why}") from error
             await asyncio.sleep(delay)
