@@ -132,7 +132,7 @@ async def test_hub_killed_mid_install(own_world):
                     }
                 },
                 {"member1:Deployment/web": {"status": {"availableReplicas": 1}}},
-                {"revisions member1:${ns}/web": ["1 failed", "2 deployed"]},
+                {"revisions member1:${ns}/web": ["1 superseded", "2 deployed"]},
             ]
         )
 
