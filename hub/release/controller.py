@@ -167,7 +167,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         await self._uninstall_from(attempt, actions, storage, old)
         release.status.history = []
         release.status.storage_namespace = ""
-        release.status.failures = release.status.install_failures = release.status.upgrade_failures = 0
+        _forget_failures(release)
 
     async def _uninstall(self, attempt: Attempt[HelmRelease]) -> None:
         release = attempt.resource
@@ -240,7 +240,14 @@ def _metadata_digest(release: HelmRelease) -> str:
 
 def _renderers_digest(release: HelmRelease) -> str:
     """Return the digest of ``spec.postRenderers``, its fields in the order of Flux's Go types."""
-    return _go_digest([one.dump() for one in release.spec.post_renderers]) if release.spec.post_renderers else ""
+    if not release.spec.post_renderers:
+        return ""
+    renderers = []
+    for one in release.spec.post_renderers:
+        changes = one.kustomize.dump() if one.kustomize else {}
+        first = {key: changes.pop(key) for key in ("patches", "images") if key in changes}
+        renderers.append({"kustomize": first | changes} if one.kustomize else {})
+    return _go_digest(renderers)
 
 
 def _go_digest(value: object) -> str:
@@ -256,6 +263,13 @@ def _reset_failures(release: HelmRelease, desired: Desired) -> None:
         or desired.config_digest != status.last_attempted_config_digest
         or remediation.reset_requested(release)
     ):
+        _forget_failures(release)
+
+
+def _forget_failures(release: HelmRelease) -> None:
+    """Set the counters to zero; one that never counted stays unwritten."""
+    status = release.status
+    if status.failures or status.install_failures or status.upgrade_failures:
         status.failures = status.install_failures = status.upgrade_failures = 0
 
 
