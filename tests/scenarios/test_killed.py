@@ -220,3 +220,24 @@ async def test_pending_release_of_a_dead_helm_is_unlocked(world):
                 {"member1:Deployment/web": {"status": {"availableReplicas": 1, "replicas": 1}}},
             ]
         )
+
+
+async def test_hub_restarted_changes_nothing(own_world):
+    """What was settled before a restart stays as it is: no helm runs, no condition is news."""
+    async with own_world("hub-restarted") as scene:
+        await scene.given(RELEASE)
+        await scene.world.hub.start()
+        await scene.expect(READY)
+        await scene.remember("HelmRelease/web")
+        await scene.remember("HelmChart/${ns}-web")
+        await scene.remember("GitRepository/charts")
+        await scene.world.hub.stop()
+        await scene.world.hub.start()
+        await scene.step("reconcile HelmRelease/web", "after")
+        await scene.expect([
+            {"HelmRelease/web": {"status": {"lastHandledReconcileAt": "after"}}},
+            {"same HelmRelease/web": ["status.conditions", "status.history"]},
+            {"same HelmChart/${ns}-web": ["status.conditions", "status.artifact.revision", "status.artifact.digest"]},
+            {"same GitRepository/charts": ["status.conditions", "status.artifact.revision", "status.artifact.digest"]},
+            {"revisions member1:${ns}/web": ["1 deployed"]},
+        ])
