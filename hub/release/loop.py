@@ -17,6 +17,7 @@ from hub.api.meta import Duration
 from hub.errors import Stalled, ToolFailed, Transient, Waiting
 from hub.release import diagnose, history, messages, options, remediation, state
 from hub.release.actions import Superseded
+from hub.release.helm import HelmFailed
 from hub.release.inventory import inventory
 from hub.release.plan import Action, Rollback, Status, next_action
 
@@ -71,6 +72,7 @@ class Loop:
         self._recorder = recorder
         self._done: set[str] = set()
         self._changes: list[Change] = []
+        self._helm_log: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """
@@ -129,7 +131,7 @@ class Loop:
             self._count_failure(action)
             words = messages.failed(action, str(self._request.target), stored.chart, stored.description)
             conditions.mark("Released", "False", *words)
-            self._recorder.warning(self._request.release, *words)
+            self._warn(words)
         else:
             self._succeed(messages.succeeded(action, str(stored), stored.chart), "Released")
         return action
@@ -211,7 +213,7 @@ class Loop:
             # Nothing was released, or helm itself was killed: no failure of the release, so it costs no retry.
             raise Transient(*words)
         self._count_failure(action)
-        self._recorder.warning(request.release, *words)
+        self._warn(words)
 
     async def _explained(self, error: ToolFailed, stored: StoredRelease) -> ToolFailed:
         """Add to an error of waiting what the Pods say."""
@@ -255,7 +257,7 @@ class Loop:
         status.failures += 1
         if after is not None and not _changed(stored, after):
             raise Transient(*words)
-        self._recorder.warning(request.release, *words)
+        self._warn(words)
 
     async def _test(self, stored: StoredRelease) -> None:
         request, status = self._request, self._request.release.status
@@ -269,7 +271,7 @@ class Loop:
             return
         words = messages.failed(Action.TEST, str(after), after.chart, error.message)
         request.attempt.conditions.mark("TestSuccess", "False", *words)
-        self._recorder.warning(request.release, *words)
+        self._warn(words)
         status.failures += 1
         if not history.has_failed_test(status.history[0]):
             raise Transient(*words)
@@ -291,7 +293,7 @@ class Loop:
         if not self._changes:
             return found
         if news is None or news.message != words.message:
-            self._recorder.warning(request.release, *words)
+            self._warn(words)
         return state.State(Status.DRIFTED, "cluster state has drifted from the desired state")
 
     async def _correct(self, stored: StoredRelease) -> None:
@@ -304,7 +306,7 @@ class Loop:
             self._recorder.normal(request.release, *messages.corrected(str(stored), self._changes))
             return
         words = messages.not_corrected(str(stored), failures, partially=len(failures) < len(self._changes))
-        self._recorder.warning(request.release, *words)
+        self._warn(words)
         raise Transient(*words)
 
     async def _try(self, action: Action, stored: StoredRelease | None, *, ready: bool = False) -> ToolFailed | None:
@@ -315,6 +317,7 @@ class Loop:
             try:
                 await actions.run(action, self._request, stored)
             except ToolFailed as error:
+                self._helm_log = error.log if isinstance(error, HelmFailed) else ()
                 return error
             except Superseded as newer:
                 words = messages.superseded(str(newer))
@@ -341,6 +344,10 @@ class Loop:
     def _succeed(self, words: messages.Words, condition: str) -> None:
         self._request.attempt.conditions.mark(condition, "True", *words)
         self._recorder.normal(self._request.release, *words, annotations=self._annotations())
+
+    def _warn(self, words: messages.Words) -> None:
+        told = messages.with_log(words, self._helm_log)
+        self._recorder.warning(self._request.release, *told, annotations=self._annotations())
 
     def _annotations(self) -> dict[str, str]:
         desired = self._request.desired

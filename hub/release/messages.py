@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub.release.plan import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class Words(NamedTuple):
@@ -116,6 +116,12 @@ def not_corrected(revision: str, failures: Iterable[str], *, partially: bool) ->
 def superseded(newer: str) -> Words:
     """A run that only waited for the old revision to become ready was stopped for a newer one."""
     return Words("HealthCheckCanceled", f"New reconciliation triggered by {newer}")
+
+
+def with_log(words: Words, log: Sequence[str]) -> Words:
+    """What an event says of a failure: the condition's message, and what helm logged before it."""
+    lines = "\n".join(log)
+    return words._replace(message=f"{words.message}\n\nLast Helm logs:\n\n{lines}") if log else words
 
 
 def running(action: Action, timeout: str) -> str:
