@@ -61,7 +61,8 @@ class Scene:
 
     Attributes:
         names: What ``${...}`` stands for: ``ns``, ``target``, ``storage``, ``git`` (URL of the repository), ``commit``
-            and ``short`` (the last one pushed, and its first 12 digits), ``member1`` (its kubeconfig).
+            and ``short`` (the last one pushed, and its first 12 digits), ``member1`` (its kubeconfig), ``charts``
+            (the folder of charts here).
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -70,6 +71,7 @@ class Scene:
         self.name = name
         self.names = {
             "ns": ns, "target": f"{ns}-app", "storage": f"{ns}-store", "repository": ns, "git": world.git.url(ns),
+            "charts": str(FOLDER / "charts"),
         }  # fmt: skip
         for site in world.sites.values():
             self.names[site.name] = site.kubeconfig.read_text()
