@@ -112,13 +112,13 @@ class Actions:
             await self._create_namespaces(release, target)
         await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
         strategy = release.spec.post_render_strategy or COMBINED
-        with self.renderers.session(release.spec.post_renderers, strategy) as renderer:
+        with self.renderers.session(release.spec.post_renderers, strategy) as rendering:
             async with self._session(release, target, force=_forced(release, action)) as (session, run):
                 if action is Action.INSTALL:
-                    chosen = options.install(release, labels, renderer)
+                    chosen = options.install(release, labels, rendering.arguments)
                     helm = self.helm.install(run, chart, request.values, chosen)
                 else:
-                    upgrade = options.upgrade(release, labels, renderer, was_server_side=was_server_side)
+                    upgrade = options.upgrade(release, labels, rendering.arguments, was_server_side=was_server_side)
                     helm = self.helm.upgrade(run, chart, request.values, upgrade)
                 await _unless_superseded(helm, session, request.superseded)
 

@@ -17,12 +17,13 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hub.errors import Stalled
+from hub.errors import Stalled, ToolFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,6 +55,16 @@ sys.exit(verdict != b"ok")
 '''
 
 
+@dataclass(slots=True)
+class Rendering:
+    """What one run of helm has changed: by whom, what the plugin is told, and what went wrong."""
+
+    renderers: Sequence[PostRenderer]
+    strategy: str
+    arguments: tuple[str, ...]
+    error: str = ""
+
+
 class PostRenderers:
     """
     Renders for helm runs.
@@ -64,7 +75,7 @@ class PostRenderers:
 
     def __init__(self, plugins: Path) -> None:
         self._plugins = plugins
-        self._sessions: dict[str, tuple[Sequence[PostRenderer], str]] = {}
+        self._sessions: dict[str, Rendering] = {}
         self._server: asyncio.Server | None = None
         self._folder = ""
 
@@ -87,29 +98,44 @@ class PostRenderers:
         return str(Path(self._folder) / "render.sock")
 
     @contextmanager
-    def session(self, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> Iterator[tuple[str, ...]]:
-        """Yield the arguments by which helm's plugin finds these renderers; none when there are none."""
-        if not renderers:
-            yield ()
-            return
+    def session(self, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> Iterator[Rendering]:
+        """
+        Yield the rendering of one run, which helm's plugin finds by its arguments; there are none without renderers.
+
+        Raises:
+            ToolFailed: Helm's, with what went wrong here: helm itself tells only that its plugin failed.
+        """
         token = secrets.token_urlsafe(24)
-        self._sessions[token] = renderers, strategy
+        rendering = Rendering(renderers, strategy, (self._socket, token) if renderers else ())
+        self._sessions[token] = rendering
         try:
-            yield (self._socket, token)
+            yield rendering
+        except ToolFailed as error:
+            if not rendering.error:
+                raise
+            raise ToolFailed(error.tool, error.returncode, f"{error.message}: {rendering.error}") from error
         finally:
             del self._sessions[token]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             token, _, manifest = (await reader.read(-1)).partition(b"\n")
-            known = self._sessions.get(token.decode(errors="replace"))
-            answer = b"error\nthe run is over" if known is None else b"ok\n" + await render(manifest, *known)
-        except (RenderFailed, Stalled, OSError, TimeoutError) as error:
+            rendering = self._sessions.get(token.decode(errors="replace"))
+            answer = b"error\nthe run is over" if rendering is None else await _answer(rendering, manifest)
+        except OSError as error:
             answer = b"error\n" + str(error).encode()
         with suppress(OSError):
             writer.write(answer)
             await writer.drain()
         writer.close()
+
+
+async def _answer(rendering: Rendering, manifest: bytes) -> bytes:
+    try:
+        return b"ok\n" + await render(manifest, rendering.renderers, rendering.strategy)
+    except (RenderFailed, Stalled, TimeoutError) as error:
+        rendering.error = str(error) or f"kustomize took longer than {TIMEOUT:g} s"
+        return b"error\n" + rendering.error.encode()
 
 
 class RenderFailed(Exception):

@@ -99,11 +99,11 @@ async def test_the_plugin_reaches_the_hub(tmp_path):
         return subprocess.run(argv, input=MANIFEST, capture_output=True, check=False)
 
     try:
-        with renderers.session([renderer(images=[{"name": "nginx", "newTag": "3"}])]) as arguments:
-            done = await asyncio.to_thread(plugin, *arguments)
+        with renderers.session([renderer(images=[{"name": "nginx", "newTag": "3"}])]) as rendering:
+            done = await asyncio.to_thread(plugin, *rendering.arguments)
         assert done.returncode == 0
         assert b"nginx:3" in done.stdout
-        late = await asyncio.to_thread(plugin, *arguments)
+        late = await asyncio.to_thread(plugin, *rendering.arguments)
         assert (late.returncode, late.stderr) == (1, b"the run is over")
     finally:
         await renderers.stop()
@@ -138,8 +138,8 @@ async def test_strategies(strategy, changed):
 
 
 def test_no_renderers_no_arguments(tmp_path):
-    with PostRenderers(tmp_path).session([]) as arguments:
-        assert arguments == ()
+    with PostRenderers(tmp_path).session([]) as rendering:
+        assert rendering.arguments == ()
 
 
 def test_kustomization_names_the_manifest_alone():
