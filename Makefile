@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check format crds docs run upgrade clean
+.PHONY: help setup demo test unit bench check format crds docs run upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: setup ## All tests, on real clusters; PYTEST_ARGS='-k name' chooses
 
 unit: setup ## The tests that need no clusters: seconds
 	$(BIN)/pytest -m 'not cluster' $(PYTEST_ARGS)
+
+bench: setup ## How fast, at what cost, beside the bare helm; BENCH_ARGS='-n 20 --json FILE' chooses
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check --quiet .
