@@ -24,7 +24,7 @@ _LONGEST = 60  # characters of a value in a table; the other forms show all of i
 
 @click.group()
 def values() -> None:
-    """Look into the values of releases."""
+    """Tell where the values of a release come from."""
 
 
 _EXAMPLES = """\b
