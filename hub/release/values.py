@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hub.api.meta import READY
 from hub.api.source import HelmChart
 from hub.content import digest as digests
 from hub.content.values import ValuesError, parse
@@ -120,11 +121,10 @@ def _check_same_revision(release: HelmRelease, reference: ValuesLayer, chart: ob
         return
     if chart.status.observed_source_artifact_revision != artifact.revision:
         name = f"{chart.metadata.namespace}/{chart.metadata.name}"
-        raise Waiting(
-            "SourceNotReady",
-            f"HelmChart '{name}' has not been built from revision '{artifact.revision}' yet",
-            quiet=True,
-        )
+        ready = chart.status.condition(READY)
+        why = f": {ready.message}" if ready is not None and ready.status == "False" else ""
+        text = f"HelmChart '{name}' has not been built from revision '{artifact.revision}' yet{why}"
+        raise Waiting("SourceNotReady", text, quiet=True)
 
 
 def inline_of(release: HelmRelease) -> Layer:
