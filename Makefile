@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench check format crds docs run upgrade clean
+.PHONY: help setup demo test unit bench faults check format crds docs run upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ unit: setup ## The tests that need no clusters: seconds
 
 bench: setup ## How fast, at what cost, beside the bare helm; BENCH_ARGS='-n 20 --json FILE' chooses
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+faults: setup ## Kill the hub fifty times in the middle of upgrades: minutes
+	HUB_FAULT_KILLS=50 $(BIN)/pytest -s tests/faults/test_kills.py
 
 check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check --quiet .

@@ -13,7 +13,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 import click
@@ -71,8 +71,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     path = settings.kube.kubeconfig
     config = load_kubeconfig(str(path) if path else None, None)
-    async with _parts(settings, config) as (worker, watcher, feed):
-        jobs = [asyncio.create_task(watcher.run(feed), name="watch"), asyncio.create_task(worker.run(), name="work")]
+    async with _parts(settings, config) as parts:
+        worker = parts.worker
+        jobs = [
+            asyncio.create_task(parts.secrets.run(), name="secrets"),
+            asyncio.create_task(parts.watcher.run(parts.feed), name="watch"),
+            asyncio.create_task(worker.run(), name="work"),
+        ]
         stopped = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({*jobs, stopped}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("Stopping")
@@ -85,10 +90,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 raise result
 
 
+class _Parts(NamedTuple):
+    """What runs for as long as the hub does."""
+
+    secrets: SecretReader
+    watcher: Watcher
+    feed: Callable[[Kind, str, dict[str, Any]], None]
+    worker: Worker[Key]
+
+
 @asynccontextmanager
-async def _parts(
-    settings: Settings, config: ClusterConfig
-) -> AsyncIterator[tuple[Worker[Key], Watcher, Callable[[Kind, str, dict[str, Any]], None]]]:
+async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Parts]:
     """Make and start everything that the work needs, and close it again in reverse order."""
     root = settings.serve.storage_path
     async with AsyncExitStack() as stack:
@@ -97,6 +109,7 @@ async def _parts(
         helm = await Helm.find(root / "helm")
         store = Store(root, "")
         await store.prepare()
+        stack.callback(store.close)
         watcher = Watcher(
             config,
             KINDS,
@@ -149,11 +162,9 @@ async def _parts(
                 helm=helm,
             ),
         }
-        watching = asyncio.create_task(secrets.run(), name="secrets")
-        stack.callback(watching.cancel)
         _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
         worker = Worker(queue, lambda key: reconcilers[key.kind].reconcile(key), _AT_ONCE)
-        yield worker, watcher, _feed(cache)
+        yield _Parts(secrets, watcher, _feed(cache), worker)
 
 
 def _feed(cache: Cache) -> Callable[[Kind, str, dict[str, Any]], None]:
