@@ -46,7 +46,13 @@ def main(releases: int, members: int, steady: float, clusters: Path | None, docu
 
 async def _measure(releases: int, members: int, steady: float, clusters: Path | None) -> Report:
     async with Site(members, clusters, _say) as site, asyncio.timeout(600.0 + steady + 10.0 * releases):
-        return await Bench(site, releases, steady, _say).measure()
+        bench = Bench(site, releases, steady, _say)
+        try:
+            await bench.measure()
+        except BaseException:
+            _say(bench.report.table())  # what is known already took its time
+            raise
+        return bench.report
 
 
 def _say(line: str) -> None:

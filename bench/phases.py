@@ -49,18 +49,23 @@ class Bench:
         self._say = say
         self._members = len(site.clusters)
         self._patience = 60.0 + 4.0 * count
+        self._load = os.getloadavg()[0]
         self._rows: list[Row] = []
         self._wrong: list[str] = []
         self._app: Repository
 
-    async def measure(self) -> Report:
+    @property
+    def report(self) -> Report:
+        """What was measured so far."""
+        return Report(self._count, self._members, os.cpu_count() or 1, self._load, self._rows, self._wrong)
+
+    async def measure(self) -> None:
         """
         Run all phases.
 
         Raises:
             BenchFailed: A release did not get where it should.
         """
-        load = os.getloadavg()[0]
         self._app = await self._site.repository("app")
         await self._install()
         healthy = await self._push_to_all()
@@ -70,7 +75,6 @@ class Bench:
             await self._push_past_hung(healthy)
         await self._do_nothing()
         await self._start_up()
-        return Report(self._count, self._members, os.cpu_count() or 1, load, self._rows, self._wrong)
 
     async def _install(self) -> None:
         names = self._names("app", self._count)
@@ -278,7 +282,8 @@ class Bench:
 
     def _add(self, row: Row) -> None:
         self._rows.append(row)
-        self._say(f"✔ {row.work}: {row.seconds:.2f} s {row.ratio}".rstrip())
+        used = "" if row.cpu is None else f", {row.cpu:.2f} CPU s"
+        self._say(f"✔ {row.work}: {row.seconds:.2f} s{used} {row.ratio}".rstrip())
 
 
 def _row(
