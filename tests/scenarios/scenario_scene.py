@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parent.parent
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds for one expectation: generous, because only failing ones need it and machines may be busy."""
 
 _POLL = 0.2
