@@ -85,6 +85,7 @@ class Gateway:
         if self._runner is None:
             raise RuntimeError("the gateway is not started")
         self._made += 1
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have emptied the storage folder
         session = Session(member, policy, self._folder / f"{self._made}.kubeconfig", self._address, turn)
         session.write_kubeconfig()
         self._sessions[session.secret] = session

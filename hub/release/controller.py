@@ -22,6 +22,7 @@ from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
 from hub.release.health import HealthChecks, compile_checks
+from hub.release.layer_refs import sources_of
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
 from hub.release.source_files import SourceFiles
@@ -86,7 +87,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         chart_key = await self._charts.sync(release)
         dependencies.check(release, self.cache.get)
         source = self._charts.ready(chart_key)
-        values = await self._values.compose(release, self.cache.get(chart_key))
+        async with self.needing(*sources_of(release)):
+            values = await self._values.compose(release, self.cache.get(chart_key))
         member = await self._member(release)
         desired = _desired(release, source, values)
         storage, actions = self._storage(member), self._actions(member)
@@ -106,7 +108,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             artifact=source.artifact,
             superseded=partial(self._newer, release, chart_key, source),
         )
-        await Loop(request, actions, self.recorder).run()
+        async with self.needing(chart_key):
+            await Loop(request, actions, self.recorder).run()
         return release.spec.interval.seconds
 
     async def finalize(self, attempt: Attempt[HelmRelease]) -> None:

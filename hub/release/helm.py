@@ -203,8 +203,13 @@ class Helm(pyhelm3.Command):
             argv.append("--values=-")
         argv += ["--", *operands]
         given = _as_yaml(values) if values is not None else None
-        with tempfile.TemporaryDirectory(dir=self._discovery, ignore_cleanup_errors=True) as cache:
+        self._discovery.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have emptied the storage folder
+        cache = tempfile.mkdtemp(dir=self._discovery)
+        try:
             stdout, stderr = await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache})
+        finally:
+            # Some fifty folders: in a thread, or everybody else would wait (measured: a fifth of the loop's time).
+            asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, cache, True)  # noqa: FBT003  # ignores errors
         made = _REVISION.search(stdout)
         return Output(int(made[1]) if made else None, _log_lines(run.redact(stderr)))
 

@@ -14,19 +14,24 @@ Errors say what happens next (see :mod:`hub.errors`); nobody else catches them.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
 from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hub.api.conditions import Conditions
-from hub.api.meta import FINALIZER, READY, RECONCILING, STALLED, Resource, rfc3339
+from hub.api.meta import FINALIZER, READY, RECONCILING, REQUESTED_AT, STALLED, Resource, rfc3339
+from hub.api.registry import KINDS
 from hub.errors import HubError, MemberUnreachable, NotFound, Stalled, Transient, Waiting
 from hub.runtime import log
 from hub.runtime.status import merge_patch
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from hub.api.meta import Key
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
@@ -34,6 +39,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _JITTER = 0.05
+ARTIFACT_FAILED = "ArtifactFailed"
+STORAGE_FAILED = "StorageOperationFailed"
+_STORAGE_ERRORS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT,
+})  # fmt: skip
 
 R = TypeVar("R", bound=Resource)
 
@@ -147,6 +157,31 @@ class Reconciler(ABC, Generic[R]):
                 return None
             return await self._run(attempt)
 
+    @asynccontextmanager
+    async def needing(self, *sources: Key) -> AsyncIterator[None]:
+        """
+        Have artifacts stored again when the body finds that storage does not have one of them any more.
+
+        Raises:
+            Transient: Instead of the ``Waiting`` that says so (reason ``ArtifactFailed``).
+        """
+        try:
+            yield
+        except Waiting as error:
+            if error.reason != ARTIFACT_FAILED:
+                raise
+            for key in sources:
+                await self._ask(key)
+            names = ", ".join(f"{key.kind} '{key.namespace}/{key.name}'" for key in sources)
+            message = f"the artifact of {names} is not in storage any more: asked for it again"
+            raise Transient(ARTIFACT_FAILED, message) from error
+
+    async def _ask(self, key: Key) -> None:
+        """Request a reconcile, as a person would: that works wherever the other object is taken care of."""
+        kind = next(kind for kind in KINDS if kind.name == key.kind)
+        asked = {"metadata": {"annotations": {REQUESTED_AT: _now()}}}
+        await self.client.patch(kind.api, key.name, key.namespace, asked)
+
     async def _suspended(self, attempt: Attempt[R]) -> None:
         attempt.handled()
         attempt.resource.status.observed_generation = attempt.resource.metadata.generation
@@ -172,9 +207,7 @@ class Reconciler(ABC, Generic[R]):
             await asyncio.shield(attempt.save())
             raise
         except Exception as error:  # noqa: BLE001  a bug in one reconcile must not stop the others
-            _log.exception("Reconcile failed unexpectedly")
-            problem = Transient("InternalError", f"unexpected {type(error).__name__}: {error}")
-            return await self._failed(attempt, problem)
+            return await self._failed(attempt, _unexpected(error))
         attempt.conditions.delete(RECONCILING, STALLED)
         await self._settled(attempt, None)
         return jittered(after)
@@ -210,6 +243,17 @@ class Reconciler(ABC, Generic[R]):
         if error is not None and not isinstance(error, Stalled):
             attempt.conditions.mark_true(RECONCILING, "ProgressingWithRetry", error.message)
         await attempt.save()
+
+
+def _unexpected(error: Exception) -> Transient:
+    """What nobody below foresaw: a machine without room, which people can help, or a mistake of ours."""
+    if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return Transient(
+            STORAGE_FAILED, f"the hub cannot use its storage folder ({what}): make room, or check the folder"
+        )
+    _log.error("Reconcile failed unexpectedly", exc_info=error)
+    return Transient("InternalError", f"unexpected {type(error).__name__}: {error}")
 
 
 def jittered(seconds: float) -> float:

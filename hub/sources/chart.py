@@ -58,7 +58,8 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
             attempt.conditions.delete(OUTDATED)
             return chart.spec.interval.seconds
         request = _request(chart, source)
-        file = await self._artifacts.open(source)
+        async with self.needing(Key(chart.spec.source_ref.kind, chart.metadata.namespace, chart.spec.source_ref.name)):
+            file = await self._artifacts.open(source)
         # A package of the same version is good enough, unless the spec has changed: it may name another chart.
         same_spec = chart.status.observed_generation == chart.metadata.generation
         have = current.revision if current is not None and same_spec else ""

@@ -131,6 +131,6 @@ def _status(attempt: Attempt[S]) -> SourceStatus:
 
 def _condition_of(error: HubError) -> str:
     """Return the negative condition that speaks of an error."""
-    if isinstance(error, StoreFailed):
+    if isinstance(error, StoreFailed) or error.reason == STORAGE_FAILED:
         return STORAGE_FAILED
     return BUILD_FAILED if error.reason in _BUILD_REASONS else FETCH_FAILED
