@@ -36,7 +36,7 @@ faults: setup ## Kill the hub fifty times in the middle of upgrades: minutes
 	HUB_FAULT_KILLS=50 $(BIN)/pytest -s tests/faults/test_kills.py
 
 check: setup ## Format, lint, types, import directions, generated files
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --strict hub
 	$(BIN)/lint-imports

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hub.api.meta import Resource
 
 RETRYING = "ProgressingWithRetry"
-PREREQUISITES = frozenset({"DependencyNotReady", "SourceNotReady", "ArtifactFailed"})
+PREREQUISITES = frozenset({"DependencyNotReady", "SourceNotReady", "NoSourceArtifact", "ArtifactFailed"})
 """Reasons of Ready=False that pass by themselves when another object gets ready."""
 
 
