@@ -209,7 +209,7 @@ class Helm(pyhelm3.Command):
             stdout, stderr = await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache})
         finally:
             # Some fifty folders: in a thread, or everybody else would wait (measured: a fifth of the loop's time).
-            asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, cache, True)  # noqa: FBT003  # ignores errors
+            await asyncio.to_thread(shutil.rmtree, cache, ignore_errors=True)
         made = _REVISION.search(stdout)
         return Output(int(made[1]) if made else None, _log_lines(run.redact(stderr)))
 
