@@ -7,6 +7,7 @@ Everything here blocks: run it in threads. :mod:`hub.content.builder` does, once
 from __future__ import annotations
 
 import posixpath
+import re
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -141,12 +142,13 @@ def content_digest(chart: Chart, merged: MergedValues) -> str:
     """
     counted = {name: data for name, data in chart.files.items() if name != VALUES_YAML}
     rendered = [_text(name, data) for name, data in chart.files.items() if _is_rendered(name)]
-    if not any(b"Files" in text for text in [*rendered, merged.data or b""]):
+    if not any(_FILES.search(text) for text in [*rendered, merged.data or b""]):
         counted = {name: data for name, data in counted.items() if _is_rendered(name) or name in _META}
     parts = [part for name in sorted(counted) for part in (name, counted[name])]
     return digests.of_parts(*parts)
 
 
+_FILES = re.compile(rb"\bFiles\b")  # as a word: "readOnlyRootFilesystem" is in every chart that 'helm create' made
 _META = frozenset({CHART_YAML, "Chart.lock", "requirements.yaml", "requirements.lock", "values.schema.json"})
 
 
