@@ -304,7 +304,11 @@ class _File:
     executable: bool
 
 
-_DAMAGED = re.compile(r"corrupt|bad object|not a git repository: '|unable to read|missing (blob|tree|commit)|is empty")
+_DAMAGED = re.compile(
+    r"corrupt|bad object|not a git repository: '|unable to read|missing (blob|tree|commit)|is empty"
+    # What a kill left in the cache can also make client and server talk past each other (seen with git 2.39).
+    r"|expected '(acknowledgments|shallow-info|packfile)'|did not send all necessary objects|unresolved delta"
+)
 _EXPLAINED = (
     (
         r"Authentication failed|could not read (Username|Password)|error: 40[13]|terminal prompts disabled",

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from hub.content import git as git_module
+from hub.content import gitcache
 from hub.content.git import GitAuth, GitFailed, split_url
 from hub.content.gitcache import GitCache, Remote
 from hub.content.refs import GitRef
@@ -381,6 +382,20 @@ async def test_a_bearer_token_is_sent(cache, repo):
         await cache.resolve(at, MASTER)
     assert seen == ["Bearer tok"]
     await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("fatal: expected 'acknowledgments'", True),
+        ("fatal: remote did not send all necessary objects", True),
+        ("fatal: bad object refs/heads/main", True),
+        ("fatal: Authentication failed for 'http://127.0.0.1/x.git/'", False),
+        ("fatal: unable to access 'http://127.0.0.1/x.git/': Connection refused", False),
+    ],
+)
+def test_which_failures_a_fresh_cache_may_mend(text, want):
+    assert bool(gitcache._DAMAGED.search(text)) is want
 
 
 async def test_a_damaged_or_half_made_cache_mends_itself(cache, repo, tmp_path):

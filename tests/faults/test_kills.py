@@ -122,7 +122,7 @@ async def check(site, ns, stamp):
     records = [decode(item) for item in (await site.list(SECRETS, ns, labels="owner=helm")).items]
     for name in {record.name for record in records}:
         revisions = sorted((one for one in records if one.name == name), key=lambda one: one.version)
-        told = [f"{one.version} {one.status} {one.chart_version} {one.description}" for one in revisions]
+        told = "\n".join(f"{one} {one.status} {one.attempt} {one.chart} {one.description}" for one in revisions)
         assert [one.status for one in revisions].count("deployed") == 1, told
         assert not any(one.pending for one in revisions), told
         # Helm calls a failed revision superseded too, once a newer one is deployed: its description still tells.
