@@ -234,10 +234,24 @@ async def test_hub_restarted_changes_nothing(own_world):
         await scene.world.hub.stop()
         await scene.world.hub.start()
         await scene.step("reconcile HelmRelease/web", "after")
-        await scene.expect([
-            {"HelmRelease/web": {"status": {"lastHandledReconcileAt": "after"}}},
-            {"same HelmRelease/web": ["status.conditions", "status.history"]},
-            {"same HelmChart/${ns}-web": ["status.conditions", "status.artifact.revision", "status.artifact.digest"]},
-            {"same GitRepository/charts": ["status.conditions", "status.artifact.revision", "status.artifact.digest"]},
-            {"revisions member1:${ns}/web": ["1 deployed"]},
-        ])
+        await scene.expect(
+            [
+                {"HelmRelease/web": {"status": {"lastHandledReconcileAt": "after"}}},
+                {"same HelmRelease/web": ["status.conditions", "status.history"]},
+                {
+                    "same HelmChart/${ns}-web": [
+                        "status.conditions",
+                        "status.artifact.revision",
+                        "status.artifact.digest",
+                    ]
+                },
+                {
+                    "same GitRepository/charts": [
+                        "status.conditions",
+                        "status.artifact.revision",
+                        "status.artifact.digest",
+                    ]
+                },
+                {"revisions member1:${ns}/web": ["1 deployed"]},
+            ]
+        )
