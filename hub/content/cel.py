@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import cel
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -54,6 +52,8 @@ class Expression:
 
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> Any:
+    import cel  # noqa: PLC0415  it brings a command line along: 12 MiB that a hub without expressions is spared
+
     try:
         return cel.compile(text)
     except Exception as error:
