@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from hub.errors import HubError, MemberUnreachable
-from hub.kube.unreachable import explain
+from hub.kube.unreachable import Unreachable, explain
 from hub.members.exchange import Asked, kept_headers, refusal
 from hub.members.forward import forward
 from hub.members.session import RunPolicy, Session, Write
@@ -137,11 +137,12 @@ async def _stream(session: Session, asked: Asked, request: web.BaseRequest) -> w
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:
-            async for piece in upstream.content.iter_any():
+            async for piece in member.pieces(upstream):
                 await response.write(piece)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, Unreachable) as error:
             # The status is sent already: cutting the stream is all that can be told, and watchers start again.
-            problem = await member.failed(explain(error, member.client.address))
+            lost = error if isinstance(error, Unreachable) else explain(error, member.client.address)
+            problem = await member.failed(lost)
             if isinstance(problem, MemberUnreachable):
                 session.unreachable = problem
             if request.transport is not None:

@@ -53,6 +53,7 @@ class Health:
         self.breaker = Breaker(name, base=first, cap=longest)
         self.throttle = Throttle(rate)
         self.state = Vitals.WELL
+        self.answered_at = 0.0  # of the loop's clock
         self._changed = changed
         self._looking: asyncio.Task[Unreachable | None] | None = None
         self._vigil: asyncio.Task[None] | None = None
@@ -60,6 +61,7 @@ class Health:
 
     def answered(self) -> None:
         """Note that there was an answer, whatever it said."""
+        self.answered_at = asyncio.get_running_loop().time()
         if self.state is not Vitals.WELL:
             self.breaker.answered()
             self._become(Vitals.WELL)

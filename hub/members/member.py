@@ -30,6 +30,7 @@ __all__ = ["Health", "Member"]
 
 T = TypeVar("T")
 
+_SILENCE: Final = 5.0  # seconds without a byte of a stream, or anything else from the member, after which it is asked
 _UNSURE: Final = frozenset({Cause.RESET, Cause.TIMEOUT, Cause.OTHER})
 """Causes that may be those of one request alone; the others mean that there is no way to the member."""
 
@@ -53,6 +54,11 @@ class Member:
         self._health = health
         self._renew = renew
         self._parts: dict[Any, Any] = {}
+
+    @property
+    def lost(self) -> bool:
+        """Whether it does not answer."""
+        return self._health.state is Vitals.LOST
 
     @property
     def breaker(self) -> Breaker:
@@ -98,12 +104,12 @@ class Member:
         Raises:
             MemberUnreachable: It is lost.
         """
-        if self._health.state is not Vitals.LOST:
+        if not self.lost:
             return
         if self.breaker.state(asyncio.get_running_loop().time()) is State.HALF_OPEN:
             with suppress(Unreachable):
                 await self._look()
-        if self._health.state is Vitals.LOST:
+        if self.lost:
             raise self.breaker.error()
 
     async def failed(self, error: Unreachable) -> Transient:
@@ -112,11 +118,11 @@ class Member:
 
         It is ``MemberUnreachable`` when the member is lost, and ``error`` itself when only this request failed.
         """
-        if self._health.state is not Vitals.LOST and error.cause in _UNSURE:
+        if not self.lost and error.cause in _UNSURE:
             with suppress(Unreachable):
                 await self._look()
                 return error
-        if self._health.state is not Vitals.LOST:
+        if not self.lost:
             self._health.lost(error, self._current)
         return self.breaker.error()
 
@@ -173,6 +179,25 @@ class Member:
             yield response
         finally:
             await exchange.__aexit__(None, None, None)
+
+    async def pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """
+        Yield what comes of an answer that goes on and on; silence is fine as long as the member is there.
+
+        Raises:
+            Unreachable: It is not.
+        """
+        while True:
+            async with watchdog(self._look_when_silent, _SILENCE):
+                piece = await response.content.readany()
+            if not piece:
+                return
+            self._health.answered()
+            yield piece
+
+    async def _look_when_silent(self) -> None:
+        if asyncio.get_running_loop().time() - self._health.answered_at >= _SILENCE:
+            await self._look()
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hub.runtime.events import Recorder
 
 
+_LOST_FOR = 10.0  # seconds; an API server that is merely restarted is back by then, and helm goes on waiting
 _LOOK = 0.5
 """Seconds between two looks whether a run that only waits is still wanted."""
 
@@ -148,7 +149,8 @@ class Actions:
         )
         async with self.gateway.session(self.member, policy, turn=self.turn) as session:
             try:
-                yield session, Run(session.kubeconfig, target.name, target.namespace, session.redact)
+                async with _while_reachable(self.member):
+                    yield session, Run(session.kubeconfig, target.name, target.namespace, session.redact)
             except ToolFailed as error:
                 if session.unreachable is not None:
                     raise session.unreachable from error
@@ -203,6 +205,36 @@ async def _superseded(session: Session, superseded: Callable[[], str]) -> str:
         if cause := superseded():
             return cause
         await asyncio.sleep(_LOOK)
+
+
+@asynccontextmanager
+async def _while_reachable(member: Member) -> AsyncIterator[None]:
+    """
+    End the body when the member is lost and stays so: a helm that waits would go on until its timeout.
+
+    Raises:
+        MemberUnreachable: It was ended.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def watch() -> None:
+        seen_well = loop.time()
+        while loop.time() - seen_well < _LOST_FOR:
+            await asyncio.sleep(_LOST_FOR / 4)
+            if not member.lost:
+                seen_well = loop.time()
+        limit.reschedule(loop.time())
+
+    watching = loop.create_task(watch())
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    except TimeoutError as error:
+        if limit.expired():
+            raise member.breaker.error() from error
+        raise
+    finally:
+        watching.cancel()
 
 
 async def _create_namespace(client: Client, *, name: str) -> None:

@@ -150,6 +150,28 @@ async def test_lost_while_helm_runs(scene, victim):
     assert now["history"][0]["version"] > before["history"][0]["version"]
 
 
+async def test_lost_while_helm_waits(scene, victim):
+    """A helm that only waits for Pods, with minutes left, is not what people have to wait for."""
+    before = await status(scene)
+    never = {"podAnnotations": {"hubctl.io/kwok-never-ready": "true"}, "message": "waiting"}
+    await scene.step("patch HelmRelease/web", {"spec": {"timeout": "10m", "values": never}})
+    running = Re("Running 'upgrade' action")
+    await scene.expect({"HelmRelease/web": {"conditions": {"Reconciling": {"message": running}}}})
+    await scene.expect({"member2:Deployment/web": {"status": {"unavailableReplicas": 1}}})
+    victim.pause()
+    try:
+        await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "False MemberUnreachable"}}}, 45)
+        assert counters(await status(scene)) == [0, 0, 0]
+        await scene.step(
+            "patch HelmRelease/web", {"spec": {"timeout": "60s", "values": {"podAnnotations": None, "message": "back"}}}
+        )
+    finally:
+        victim.resume()
+    await ready(scene, "web", seconds=2 * PROMPT)
+    assert counters(await status(scene)) == [0, 0, 0]
+    assert (await status(scene))["history"][0]["version"] > before["history"][0]["version"]
+
+
 class TestCredentials:
     """Kubeconfigs that are well-formed and do not get us in."""
 
