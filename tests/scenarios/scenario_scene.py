@@ -32,7 +32,8 @@ PROJECT = FOLDER.parent.parent
 DEADLINE = 120.0
 """Seconds for one expectation: generous, because only failing ones need it and machines may be busy."""
 
-_POLL = 0.2
+_POLL = (0.1, 0.6)
+"""Seconds between looks: the first, the longest; looking costs the clusters something too."""
 _REQUESTED = "reconcile.fluxcd.io/requestedAt"
 
 
@@ -274,10 +275,12 @@ class Scene:
 
     async def _wait(self, words: str, wanted: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds
+        pause, longest = _POLL
         while problems := await self._look(words, wanted):
             if time.monotonic() > deadline:
                 raise AssertionError(await self._report(f"not true within {seconds:g} s: {words}", problems))
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 1.25)
 
     async def _look(self, words: str, wanted: Any) -> list[str]:
         """Return what is not as it should be now."""
