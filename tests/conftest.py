@@ -42,6 +42,14 @@ API_SERVER = "kube-apiserver"
 asyncio.set_event_loop(None)
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what needs clusters; and put the scenarios last: their hub watches every namespace until the session ends."""
+    for item in items:
+        if "clusters" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: "scenarios" in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 async def _loop():
     """Have the session's loop before the first plain test, or looptime makes one that nobody closes."""
