@@ -43,7 +43,7 @@ asyncio.set_event_loop(None)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs clusters; and put the scenarios last: their hub watches every namespace until the session ends."""
+    """Mark what needs clusters, and put the scenarios last: their hub watches every namespace until the end."""
     for item in items:
         if "clusters" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
