@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -23,8 +24,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup ## One Git commit on its way to two real clusters; KEEP=1 leaves them up
 	@$(BIN)/python examples/multicluster/demo.py
 
-test: setup ## All tests, on real clusters; PYTEST_ARGS='-k name' chooses
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: setup ## All tests, on real clusters; PYTEST_ARGS='-k name' chooses, WORKERS=0 plays them in one process
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 unit: setup ## The tests that need no clusters: seconds
 	$(BIN)/pytest -m 'not cluster' $(PYTEST_ARGS)

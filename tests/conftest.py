@@ -42,12 +42,16 @@ API_SERVER = "kube-apiserver"
 asyncio.set_event_loop(None)
 
 
+LONGEST = ("test_bad_members.py", "test_killed.py", "test_folders.py", "test_bad_repositories.py")
+"""Scenarios that take minutes: they begin first, so that workers end at about the same time."""
+
+
 def pytest_collection_modifyitems(items):
-    """Mark what needs clusters, and put the scenarios last: their hub watches every namespace until the end."""
+    """Mark what needs the tools, and put the scenarios last: their hub watches every namespace until the end."""
     for item in items:
-        if "clusters" in getattr(item, "fixturenames", ()):
+        if not {"clusters", "helm_binary"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: "scenarios" in item.path.parts)
+    items.sort(key=lambda item: ("scenarios" in item.path.parts, item.path.name not in LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -121,12 +125,23 @@ class Clusters:
 
 
 @pytest.fixture(scope="session")
-async def clusters(tmp_path_factory, pytestconfig):
+def toolbox(pytestconfig):
+    """The tools of ``hubctl dev``; what is missing is built."""
+    return Toolbox(Progress(functools.partial(_tell, pytestconfig.pluginmanager.getplugin("capturemanager"))))
+
+
+@pytest.fixture(scope="session")
+async def helm_binary(toolbox):
+    """The real helm."""
+    return (await toolbox.ensure("helm"))["helm"]
+
+
+@pytest.fixture(scope="session")
+async def clusters(tmp_path_factory, pytestconfig, toolbox):
     """The hub and two members. A test that harms one has to heal it."""
     kept = os.environ.get("HUB_TEST_CLUSTERS")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("clusters", numbered=True)
     progress = Progress(functools.partial(_tell, pytestconfig.pluginmanager.getplugin("capturemanager")))
-    toolbox = Toolbox(progress)
     environment = Environment(folder, progress=progress, toolbox=toolbox)
     guard = None if kept else _guard(folder)
     try:

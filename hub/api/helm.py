@@ -395,6 +395,7 @@ class HelmReleaseStatus(Status):
     last_attempted_revision: str = about("Chart version of the last attempt.", "")
     last_attempted_revision_digest: str = about("Digest of its OCI artifact.", "")
     last_attempted_config_digest: str = about("Digest of its values.", "")
+    last_attempted_kube_config_digest: str = about("Digest of the kubeconfig of the last attempt.", "")
     observed_values_layers: list[str] = about(
         "The layers of the annotation hubctl.io/values-layers as they were last read: what, and the digest of its "
         "content or '(missing)'.",

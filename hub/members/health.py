@@ -54,6 +54,7 @@ class Health:
         self.throttle = Throttle(rate)
         self.state = Vitals.WELL
         self.answered_at = 0.0  # of the loop's clock
+        self.returned_at: datetime | None = None  # when it was last lost and answered again
         self._changed = changed
         self._looking: asyncio.Task[Unreachable | None] | None = None
         self._vigil: asyncio.Task[None] | None = None
@@ -131,5 +132,7 @@ class Health:
 
     def _become(self, state: Vitals) -> None:
         before, self.state = self.state, state
+        if before is Vitals.LOST:
+            self.returned_at = datetime.now(UTC)
         if self._changed is not None:
             self._changed(before, self)

@@ -15,6 +15,7 @@ from hub.members.probe import watchdog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from datetime import datetime
 
     import aiohttp
 
@@ -59,6 +60,11 @@ class Member:
     def lost(self) -> bool:
         """Whether it does not answer."""
         return self._health.state is Vitals.LOST
+
+    @property
+    def returned_at(self) -> datetime | None:
+        """When it last answered again after it was lost; None when it never was."""
+        return self._health.returned_at
 
     @property
     def breaker(self) -> Breaker:

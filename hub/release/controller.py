@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
-from hub.api.meta import FORCE_AT, RESET_AT
+from hub.api.meta import FORCE_AT, RESET_AT, parse_time
 from hub.content.values import values_digest
 from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient
 from hub.kube.mapper import Mapper
-from hub.release import dependencies, gojson, history, messages, remediation
+from hub.members.pool import REASON as NO_CLIENT
+from hub.release import deletion, dependencies, gojson, history, messages, remediation
 from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
@@ -94,8 +96,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         storage, actions = self._storage(member), self._actions(member)
         mapper = member.storage(Mapper)
         await self._leave_old_target(attempt, actions, storage, source)
-        _reset_failures(release, desired)
-        _record_attempt(release, desired)
+        _reset_failures(release, desired, member)
+        _record_attempt(release, desired, member)
         request = Request(
             attempt=attempt,
             target=target_of(release),
@@ -118,8 +120,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         if release.spec.suspend:
             return
         if release.status.storage_namespace and release.status.history:
-            with _telling_last_good(release):
-                await self._uninstall(attempt)
+            await self._part_with(attempt)
         await self._charts.remove(release)
 
     def summarize(self, attempt: Attempt[HelmRelease], error: HubError | None) -> None:
@@ -172,14 +173,30 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         release.status.storage_namespace = ""
         _forget_failures(release)
 
+    async def _part_with(self, attempt: Attempt[HelmRelease]) -> None:
+        """Uninstall the release of a deleted object, or leave it where it is when that is wanted or has to be."""
+        release = attempt.resource
+        revision = history.revision_of(release.status.history[0])
+        policy = deletion.policy_of(release)
+        if not policy.uninstall:
+            self.recorder.normal(release, *messages.orphaned(revision, f"{deletion.POLICY} is 'Orphan'"))
+            return
+        try:
+            with _telling_last_good(release):
+                await self._uninstall(attempt)
+        except Transient as error:
+            if isinstance(error.__cause__, NotFound) and error.reason == NO_CLIENT:
+                self.recorder.warning(release, *messages.orphaned(revision, error.message))
+            elif not isinstance(error, MemberUnreachable) and error.reason != NO_CLIENT:
+                raise
+            elif deletion.gives_up(release, policy, datetime.now(UTC)):
+                self.recorder.warning(release, *messages.orphaned(revision, error.message))
+            else:
+                raise deletion.with_way_out(error) from error
+
     async def _uninstall(self, attempt: Attempt[HelmRelease]) -> None:
         release = attempt.resource
-        try:
-            member = await self._member(release)
-        except Transient as error:
-            if isinstance(error.__cause__, NotFound):
-                return  # without the kubeconfig nobody can reach the release any more
-            raise
+        member = await self._member(release)
         latest = release.status.history[0]
         old = Target(latest.name, latest.namespace, release.status.storage_namespace)
         await self._uninstall_from(attempt, self._actions(member), self._storage(member), old)
@@ -257,16 +274,25 @@ def _go_digest(value: object) -> str:
     return "sha256:" + hashlib.sha256(f"{gojson.dumps(value)}\n".encode()).hexdigest()
 
 
-def _reset_failures(release: HelmRelease, desired: Desired) -> None:
-    """Failures count against one desired state; another one starts anew."""
+def _reset_failures(release: HelmRelease, desired: Desired, member: Member) -> None:
+    """Failures count against one desired state on one member as it was; anything else starts anew."""
     status = release.status
+    known = status.last_attempted_kube_config_digest
     if (
         release.metadata.generation != status.last_attempted_generation
         or desired.chart_version != status.last_attempted_revision
         or desired.config_digest != status.last_attempted_config_digest
+        or (known and member.digest != known)
+        or _returned_since(release, member)
         or remediation.reset_requested(release)
     ):
         _forget_failures(release)
+
+
+def _returned_since(release: HelmRelease, member: Member) -> bool:
+    """Whether the member was lost and came back after the last revision: what failed there may have failed for that."""
+    latest = release.status.history[0] if release.status.history else None
+    return bool(latest and member.returned_at and member.returned_at > parse_time(latest.last_deployed))
 
 
 def _forget_failures(release: HelmRelease) -> None:
@@ -276,11 +302,12 @@ def _forget_failures(release: HelmRelease) -> None:
         status.failures = status.install_failures = status.upgrade_failures = 0
 
 
-def _record_attempt(release: HelmRelease, desired: Desired) -> None:
+def _record_attempt(release: HelmRelease, desired: Desired, member: Member) -> None:
     status = release.status
     status.last_attempted_generation = release.metadata.generation
     status.last_attempted_revision = desired.chart_version
     status.last_attempted_config_digest = desired.config_digest
+    status.last_attempted_kube_config_digest = member.digest if release.spec.kube_config else ""
 
 
 def _old_target(release: HelmRelease, source: ChartSource) -> Target | None:

@@ -31,9 +31,13 @@ def check(release: HelmRelease, find: Callable[[Key], Any]) -> None:
 
     Raises:
         Waiting: Something is not ready yet, or not there (reason ``DependencyNotReady``).
-        Stalled: An expression is none (reason ``InvalidCELExpression``).
+        Stalled: An expression is none (reason ``InvalidCELExpression``), or releases wait for each other in a circle
+            (reason ``DependencyCycle``).
     """
     expressions = [_expression(one) for one in release.spec.depends_on]  # a mistake in the last one counts at once
+    if circle := cycle(release, find):
+        way = " -> ".join(f"{key.namespace}/{key.name}" for key in circle)
+        raise Stalled("DependencyCycle", f"dependency cycle: {way}; remove one of these from spec.dependsOn")
     for dependency, expression in zip(release.spec.depends_on, expressions, strict=True):
         key = _key(release, dependency)
         found, where = find(key), f"{key.namespace}/{key.name}"
@@ -44,6 +48,29 @@ def check(release: HelmRelease, find: Callable[[Key], Any]) -> None:
                 raise Waiting("DependencyNotReady", f"dependency '{where}' is not ready")
         elif not _holds(expression, release, found):
             raise Waiting("DependencyNotReady", f"dependency '{where}' is not ready according to readyExpr eval")
+
+
+def cycle(release: HelmRelease, find: Callable[[Key], Any]) -> list[Key]:
+    """
+    Return the way from a release over what it depends on back to itself, both ends included; empty without one.
+
+    An expression may hold while its object is not ready, so that a circle with one in it can be left.
+    """
+    came_from: dict[Key, Key] = {}
+    ahead = [(release.key, key) for key in keys_of(release)]
+    while ahead:
+        before, key = ahead.pop()
+        if key in came_from:
+            continue
+        came_from[key] = before
+        if key == release.key:
+            way = [key, before]
+            while way[-1] != release.key:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        found = find(key)
+        ahead.extend((key, after) for after in keys_of(found) if found is not None)
+    return []
 
 
 def is_ready(release: Resource | None) -> bool:

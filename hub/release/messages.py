@@ -84,6 +84,11 @@ def not_found(revision: str) -> Words:
     return Words("UninstallSucceeded", f"Release {revision} was not found, assuming it is uninstalled")
 
 
+def orphaned(revision: str, why: str) -> Words:
+    """The object goes, its release stays where it is."""
+    return Words("ReleaseOrphaned", f"Helm release {revision} was left on its member: {why}")
+
+
 def unlocked(revision: str, chart: str, status: str) -> Words:
     """A revision that a dead process left pending was freed."""
     return Words("PendingRelease", f"Unlocked Helm release {revision} with chart {chart} in {status} state")

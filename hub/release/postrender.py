@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PLUGIN = "hub"
 LARGEST = 64 << 20  # bytes of a manifest
 COMBINED, SEPARATE, NO_HOOKS = "combined", "separate", "nohooks"
+_LOGGED = re.compile(r'[EF]\d{4} [\d:.]+ +\d+ [^]]+\] "command failed" err=(".*")', re.DOTALL)
 _HOOK = "helm.sh/hook"
 TIMEOUT = 60.0  # seconds for one renderer
 _MANIFEST = "manifest.yaml"
@@ -139,7 +140,7 @@ async def _answer(rendering: Rendering, manifest: bytes) -> bytes:
 
 
 class RenderFailed(Exception):
-    """Kustomize refused; the message is its own."""
+    """Kustomize refused; the message names the renderer and is otherwise its own."""
 
 
 async def render(manifest: bytes, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> bytes:
@@ -175,9 +176,12 @@ def split_hooks(manifest: bytes) -> tuple[bytes, bytes]:
 
 
 async def _rendered(manifest: bytes, renderers: Sequence[PostRenderer]) -> bytes:
-    for renderer in renderers:
+    for place, renderer in enumerate(renderers):
         if renderer.kustomize is not None:
-            manifest = await _kustomize(manifest, renderer.kustomize)
+            try:
+                manifest = await _kustomize(manifest, renderer.kustomize)
+            except RenderFailed as error:
+                raise RenderFailed(f"spec.postRenderers[{place}].kustomize: {error}") from error
     return manifest
 
 
@@ -205,8 +209,16 @@ async def _kustomize(manifest: bytes, changes: Kustomize) -> bytes:
             await process.wait()
             raise
     if process.returncode:
-        raise RenderFailed(stderr.decode(errors="replace").replace(folder, ".").strip().removeprefix("error: "))
+        raise RenderFailed(complaint(stderr.decode(errors="replace").replace(folder, ".")))
     return stdout
+
+
+def complaint(stderr: str) -> str:
+    """Return what kustomize complains of, without how kubectl logs it (its time would make each try another failure)."""
+    text = stderr.strip().removeprefix("error: ").removeprefix("Error: ")
+    if logged := _LOGGED.fullmatch(text):
+        return str(json.loads(logged[1]))
+    return text
 
 
 def kustomization(changes: Kustomize) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
-from hub.api.meta import READY, Key, Resource
+from hub.api.meta import READY, STALLED, Key, Resource
 from hub.api.source import HelmChart
 from hub.release.names import chart_key
 
@@ -51,9 +51,13 @@ def member_of(release: Resource) -> Iterable[Key]:
 
 
 def misses_its_member(release: Resource | None) -> bool:
-    """Whether a release says that its member does not answer."""
-    ready = release.status.condition(READY) if release is not None else None
-    return ready is not None and ready.reason == "MemberUnreachable"
+    """Whether a release says that its member does not answer, or was given up while it may not have been well."""
+    if release is None:
+        return False
+    ready, stalled = release.status.condition(READY), release.status.condition(STALLED)
+    return (ready is not None and ready.reason == "MemberUnreachable") or (
+        stalled is not None and stalled.reason == "RetriesExceeded"
+    )
 
 
 def chart_matters(old: Resource | None, new: Resource | None) -> bool:

@@ -149,8 +149,7 @@ class Reconciler(ABC, Generic[R]):
         with log.bind(kind=key.kind, namespace=key.namespace, name=key.name):
             attempt = Attempt(resource, self.client, self.cache)
             if resource.deleted:
-                await self._delete(attempt)
-                return None
+                return await self._delete(attempt)
             await attempt.add_finalizer()
             if attempt.resource.spec.suspend:
                 await self._suspended(attempt)
@@ -187,15 +186,15 @@ class Reconciler(ABC, Generic[R]):
         attempt.resource.status.observed_generation = attempt.resource.metadata.generation
         await attempt.save()
 
-    async def _delete(self, attempt: Attempt[R]) -> None:
+    async def _delete(self, attempt: Attempt[R]) -> float | None:
         if FINALIZER not in attempt.resource.metadata.finalizers:
-            return
+            return None
         try:
             await self.finalize(attempt)
         except HubError as error:
-            await self._failed(attempt, error)
-            raise
+            return await self._failed(attempt, error)
         await attempt.drop_finalizer()
+        return None
 
     async def _run(self, attempt: Attempt[R]) -> float | None:
         try:

@@ -42,21 +42,11 @@ SOURCE = {
 BOTH = ("./chart/values.yaml", "./chart/member1-values.yaml")
 
 
-def helm() -> Path | None:
-    """The real helm: on PATH, or where KUBEBUILDER_ASSETS says."""
-    places = [os.environ.get("KUBEBUILDER_ASSETS", ""), *os.environ.get("PATH", "").split(":")]
-    found = shutil.which("helm", path=":".join(places))
-    return Path(found) if found else None
-
-
-def run_helm(home: Path, *args: str) -> str:
+def run_helm(binary: Path, home: Path, *args: str) -> str:
     env = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    ran = subprocess.run([helm(), *args], check=False, capture_output=True, text=True, env=env)
+    ran = subprocess.run([binary, *args], check=False, capture_output=True, text=True, env=env)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
-
-
-needs_helm = pytest.mark.skipif(helm() is None, reason="helm is not built yet: hubctl dev up builds it")
 
 
 def tree(root: Path, files: dict[str, str | bytes | Path]) -> Path:
@@ -531,8 +521,7 @@ def test_bad_helmignore(rule):
         HelmIgnore(rule)
 
 
-@needs_helm
-async def test_helm_loads_and_renders_the_package(workshop):
+async def test_helm_loads_and_renders_the_package(workshop, helm_binary):
     source = (
         SOURCE
         | COMMON
@@ -544,9 +533,9 @@ async def test_helm_loads_and_renders_the_package(workshop):
     build, path = await workshop.build(source, ChartRequest("chart", BOTH, strategy=CONTENT))
     shutil.copy(path, workshop.root / "chart.tgz")
 
-    shown = goyaml.load(run_helm(workshop.root, "show", "chart", str(workshop.root / "chart.tgz")))
+    shown = goyaml.load(run_helm(helm_binary, workshop.root, "show", "chart", str(workshop.root / "chart.tgz")))
     assert (shown["name"], shown["version"], shown["appVersion"]) == ("hello", build.version, "1.10")
-    rendered = run_helm(workshop.root, "template", "x", str(workshop.root / "chart.tgz"))
+    rendered = run_helm(helm_binary, workshop.root, "template", "x", str(workshop.root / "chart.tgz"))
     assert 'message: "one"' in rendered
     assert 'count: "1"' in rendered
     assert f'version: "{build.version}"' in rendered
@@ -554,9 +543,8 @@ async def test_helm_loads_and_renders_the_package(workshop):
     assert not [name for name in content(path) if name.endswith(("README.md", "-values.yaml"))]
 
 
-@needs_helm
 @pytest.mark.parametrize("rules", ["*.md\n# no\n", "x*/\n/yy\n", "templates/a*\n", "[ab].txt\n?.md\n"])
-async def test_helm_leaves_out_the_same_files(tmp_path, rules):
+async def test_helm_leaves_out_the_same_files(tmp_path, helm_binary, rules):
     names = [
         "a.md",
         "keep.md",
@@ -574,7 +562,7 @@ async def test_helm_leaves_out_the_same_files(tmp_path, rules):
     )
     probe = 'probe: yes\nfiles:\n{{ range $name, $_ := .Files.Glob "**" }}- {{ $name }}\n{{ end }}'
     tree(root, {"c/templates/probe.yaml": probe})
-    shown = run_helm(tmp_path, "template", "x", str(root / "c"))
+    shown = run_helm(helm_binary, tmp_path, "template", "x", str(root / "c"))
     theirs = {name for block in shown.split("---") if "probe" in block for name in goyaml.load(block)["files"]}
     ours = {name for name in charts.load(root, "c").files if not name.startswith("templates/") and name != "Chart.yaml"}
     assert ours == theirs

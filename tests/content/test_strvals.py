@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -101,17 +99,6 @@ def test_a_megabyte_of_text_takes_no_time():
     assert len(values["a"]) == 700_000
 
 
-@pytest.fixture(scope="module")
-def helm():
-    """The helm of the machine, of the test's tools or of the cache of ``hubctl dev``."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubctl" / "bin"
-    folders = [os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ.get("PATH", ""), str(cache)]
-    found = shutil.which("helm", path=os.pathsep.join(folder for folder in folders if folder))
-    if found is None:
-        pytest.skip("no helm")
-    return found
-
-
 @pytest.fixture
 def chart(tmp_path):
     """A chart that prints the values that it is given."""
@@ -130,8 +117,8 @@ def chart(tmp_path):
         pytest.param("--set-literal", r"a.b={x,y}[0]=\n,'", id="set-literal"),
     ],
 )
-def test_helm_itself_says_the_same(helm, chart, flag, line):
-    ran = subprocess.run([helm, "template", chart, flag, line], capture_output=True, text=True, check=True)
+def test_helm_itself_says_the_same(helm_binary, chart, flag, line):
+    ran = subprocess.run([helm_binary, "template", chart, flag, line], capture_output=True, text=True, check=True)
     values = {}
     if flag == "--set-literal":
         assign_literal(*line.split("=", 1), values)

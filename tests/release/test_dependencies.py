@@ -72,3 +72,42 @@ def test_who_brings_back_whom():
     assert not dependencies.became_ready(release(), release())
     assert dependencies.changed(release(), release(failures=1))
     assert not dependencies.changed(release(), release())
+
+
+@pytest.mark.parametrize(
+    ("edges", "way"),
+    [
+        pytest.param({"app": ["app"]}, "ns/app -> ns/app", id="on itself"),
+        pytest.param({"app": ["db"], "db": ["app"]}, "ns/app -> ns/db -> ns/app", id="on each other"),
+        pytest.param(
+            {"app": ["ok", "db"], "ok": [], "db": ["mq"], "mq": ["ok", "app"]},
+            "ns/app -> ns/db -> ns/mq -> ns/app",
+            id="over others",
+        ),
+    ],
+)
+def test_a_cycle_is_named(edges, way):
+    with pytest.raises(Stalled, match=f"^dependency cycle: {way}; remove one of these from spec.dependsOn$") as stop:
+        dependencies.check(*_graph(edges))
+    assert stop.value.reason == "DependencyCycle"
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        pytest.param({"app": ["db"]}, id="chain with a missing end"),
+        pytest.param({"app": ["a", "b"], "a": ["db"], "b": ["db"], "db": []}, id="diamond"),
+        pytest.param({"app": ["db"], "db": ["mq"], "mq": ["db"]}, id="cycle of others"),
+        pytest.param({"app": ["db"], "db": [{"name": "app", "readyExpr": "true"}]}, id="an expression may leave it"),
+    ],
+)
+def test_no_cycle(edges):
+    assert dependencies.cycle(*_graph(edges)) == []
+
+
+def _graph(edges):
+    releases = {
+        name: release(name, [one if isinstance(one, dict) else {"name": one} for one in depends_on], ready="False")
+        for name, depends_on in edges.items()
+    }
+    return releases["app"], lambda key: releases.get(key.name)

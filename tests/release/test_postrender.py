@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hub.api.helm import PostRenderer
-from hub.release.postrender import PLUGIN, PostRenderers, RenderFailed, kustomization, render
+from hub.release.postrender import PLUGIN, PostRenderers, RenderFailed, complaint, kustomization, render
 
 MANIFEST = b"""
 apiVersion: apps/v1
@@ -83,7 +83,7 @@ async def test_fields_of_old_versions_still_work():
 
 @pytest.mark.cluster
 async def test_what_kustomize_refuses_is_told_in_its_words():
-    with pytest.raises(RenderFailed, match="nowhere"):
+    with pytest.raises(RenderFailed, match=r"^spec.postRenderers\[0\].kustomize: .*nowhere"):
         await render(
             MANIFEST, [renderer(patches=[{"patch": "kind: Service\napiVersion: v1\nmetadata: {name: nowhere}\n"}])]
         )
@@ -146,3 +146,17 @@ def test_kustomization_names_the_manifest_alone():
     made = kustomization(renderer(images=[{"name": "a", "newName": "b", "digest": "sha256:1"}]).kustomize)
     assert made["resources"] == ["manifest.yaml"]
     assert made["images"] == [{"name": "a", "newName": "b", "digest": "sha256:1"}]
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        pytest.param('error: no match for "a"\n', id="kubectl"),
+        pytest.param('Error: no match for "a"\n', id="kustomize"),
+        pytest.param(
+            'E1121 15:52:06.229644   22451 run.go:72] "command failed" err="no match for \\"a\\""\n', id="logged"
+        ),
+    ],
+)
+def test_complaint(stderr):
+    assert complaint(stderr) == 'no match for "a"'

@@ -37,6 +37,7 @@ spec:
 """
 CHART = PROJECT / "tests/scenarios/charts/web"
 FILES = {f"web/{path.relative_to(CHART)}": path.read_text() for path in CHART.rglob("*") if path.is_file()}
+UNDONE = dict.fromkeys(("chartRef", "valuesFrom", "postRenderers", "healthCheckExprs"))
 SPEC = {
     "chart": "./web",
     "reconcileStrategy": "Content",
@@ -82,7 +83,7 @@ class Bench:
         values = FILES["web/values.yaml"].replace("message: hello", f"message: {message!r}")
         gone = {path: None for path, content in pushed.items() if content is not None}
         await self.push(gone | FILES | {"web/values.yaml": values})
-        await self.spec(SPEC | {"sourceRef": {"kind": "GitRepository", "name": "charts"}}, {"chartRef": None})
+        await self.spec(SPEC | {"sourceRef": {"kind": "GitRepository", "name": "charts"}}, UNDONE)
 
 
 @pytest.fixture(scope="class")  # not of the module: there is a limit to the events that one object may tell
@@ -156,6 +157,7 @@ VALUES = {
         chart={"valuesFiles": ["web/list.yaml"]},
     ),
 }
+PATCH = {"patch": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: gone, labels: {a: b}}}"}
 RELEASES = {
     "template error": Row(
         "UpgradeFailed",
@@ -179,6 +181,36 @@ RELEASES = {
         "UpgradeFailed",
         '^Helm upgrade failed for release ${target}/web with chart web@.*no matches for kind "Unknown"',
         push={"web/templates/bad.yaml": "{apiVersion: example.com/v1, kind: Unknown, metadata: {name: x}}"},
+        by="HelmRelease",
+    ),
+    "needs a newer Kubernetes": Row(
+        "UpgradeFailed",
+        "^Helm upgrade failed for release ${target}/web with chart web@.*chart requires kubeVersion: >=1.99.0",
+        push={"web/Chart.yaml": FILES["web/Chart.yaml"] + "\nkubeVersion: '>=1.99.0'\n"},
+        by="HelmRelease",
+    ),
+    "values break the schema": Row(
+        "UpgradeFailed",
+        "^Helm upgrade failed for release ${target}/web with chart web@.*values don't meet the .*replicas",
+        push={"web/values.schema.json": '{"properties": {"replicas": {"type": "string"}}}'},
+        by="HelmRelease",
+    ),
+    "values from nowhere": Row(
+        "ValuesError",
+        "^could not resolve ConfigMap chart values reference '${ns}/gone' with key 'values.yaml': resource not found",
+        spec={"valuesFrom": [{"kind": "ConfigMap", "name": "gone"}]},
+        by="HelmRelease",
+    ),
+    "patch that matches nothing": Row(
+        "UpgradeFailed",
+        "^Helm upgrade failed for release ${target}/web .*spec.postRenderers.0..kustomize: no resource matches .*/gone",
+        spec={"postRenderers": [{"kustomize": {"patches": [PATCH]}}]},
+        by="HelmRelease",
+    ),
+    "expression that does not compile": Row(
+        "InvalidCELExpression",
+        "^Reconciliation failed terminally due to configuration error: ",
+        spec={"healthCheckExprs": [{"apiVersion": "v1", "kind": "ConfigMap", "current": "data."}]},
         by="HelmRelease",
     ),
     "chartRef of an unknown kind": Row(

@@ -14,7 +14,7 @@ import uuid
 import pytest
 import yaml
 from scenario_match import Re
-from scenario_scene import Scene
+from scenario_scene import Scene, completed
 
 from hub.dev.certs import Authority
 
@@ -170,6 +170,37 @@ async def test_lost_while_helm_waits(scene, victim):
     await ready(scene, "web", seconds=2 * PROMPT)
     assert counters(await status(scene)) == [0, 0, 0]
     assert (await status(scene))["history"][0]["version"] > before["history"][0]["version"]
+
+
+async def test_deleted_while_lost(scene, victim):
+    """An object whose member may be gone for good says what can be done, and goes when it is told to."""
+    names = ("doomed", "patient")
+    for name in names:
+        release = {"kind": "HelmRelease", "metadata": {"name": name}, "spec": {"releaseName": name}}
+        release["spec"]["kubeConfig"] = {"secretRef": {"name": "member2"}}
+        await scene.apply("hub", completed(release))
+        await ready(scene, name, "InstallSucceeded")
+    await scene.step("annotate HelmRelease/patient", {"hubctl.io/deletion-policy": "DeleteOrOrphanAfter=1s"})
+    await refuse(victim)
+    try:
+        for name in names:
+            await scene.step(f"delete HelmRelease/{name}")
+        told = Re(
+            "is unreachable since .*; last good revision is .*; to delete the object and leave the release on its "
+            "member, annotate it with hubctl.io/deletion-policy=Orphan$"
+        )
+        lost = {"status": "False", "reason": "MemberUnreachable", "message": told}
+        await scene.expect({"HelmRelease/doomed": {"conditions": {"Ready": lost}}})
+        await scene.expect([
+            {"HelmRelease/patient": None},
+            {"events HelmRelease/patient": {"type": "Warning", "reason": "ReleaseOrphaned"}},
+            {"HelmRelease/doomed": {"conditions": {"Ready": lost}}},
+        ])  # fmt: skip
+        await scene.step("annotate HelmRelease/doomed", {"hubctl.io/deletion-policy": "Orphan"})
+        await scene.expect({"HelmRelease/doomed": None})
+    finally:
+        await heal(victim)
+    await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "True"}}}, PROMPT)
 
 
 class TestCredentials:
