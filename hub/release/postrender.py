@@ -214,7 +214,7 @@ async def _kustomize(manifest: bytes, changes: Kustomize) -> bytes:
 
 
 def complaint(stderr: str) -> str:
-    """Return what kustomize complains of, without how kubectl logs it (its time would make each try another failure)."""
+    """Return what kustomize complains of, without how kubectl logs it: with its time no two tries would fail alike."""
     text = stderr.strip().removeprefix("error: ").removeprefix("Error: ")
     if logged := _LOGGED.fullmatch(text):
         return str(json.loads(logged[1]))
