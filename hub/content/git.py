@@ -2,11 +2,8 @@
 Runs git: the one door to GitPython.
 
 A run is a process in its own process group. It ends when its time is up or its caller is cancelled, children included.
-It sees no configuration of the user or the machine, asks nobody anything, and speaks only http and https.
-
-Credentials reach git through its environment alone, by a credential helper that answers for the one origin they belong
-to: not in arguments, URLs, files or logs, and not to another host that the server redirects to. A bearer token travels
-as a header, which git would repeat to such a host, so with a token redirects are refused.
+It sees no configuration of the user or the machine, asks nobody anything, and talks to no server unless it is given the
+environment that :mod:`hub.content.gitauth` makes.
 """
 
 from __future__ import annotations
@@ -14,13 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 # Without it GitPython refuses to be imported where git is missing; we say so when git is needed.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -28,7 +22,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git.cmd import Git
 from git.exc import GitCommandNotFound
 
-from hub.content import digest as digests
+from hub.content.gitauth import GitAuth, configuration
 from hub.errors import Transient
 
 if TYPE_CHECKING:
@@ -40,10 +34,6 @@ T = TypeVar("T")
 _TERM_GRACE = 2.0
 """Seconds between SIGTERM, at which git removes its lock files, and SIGKILL."""
 _THREADS = 64
-_USERNAME, _PASSWORD = "HUB_GIT_USERNAME", "HUB_GIT_PASSWORD"
-_HELPER = (
-    f'!f() {{ test "$1" = get && printf "username=%s\\npassword=%s\\n" "${_USERNAME}" "${_PASSWORD}"; return 0; }}; f'
-)
 
 
 class GitFailed(Transient):
@@ -61,63 +51,11 @@ class GitError(Exception):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class GitAuth:
-    """How to authenticate with one origin over http(s).
-
-    Attributes:
-        bearer_token: Wins over username and password.
-        ca: PEM certificates to trust instead of the system's.
-    """
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    bearer_token: str = field(default="", repr=False)
-    ca: str = field(default="", repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.username or self.password or self.bearer_token)
-
-    def redact(self, text: str) -> str:
-        """Return the text without the secrets, and without user information in URLs."""
-        for secret in (self.bearer_token, self.password, quote(self.password, safe="")):
-            if secret:
-                text = text.replace(secret, "***")
-        return redact_urls(text)
-
-
-def redact_urls(text: str) -> str:
-    """Remove ``user:password@`` from every URL in a text."""
-    return re.sub(r"://[^/@\s'\"]*@", "://", text)
-
-
-def split_url(url: str, auth: GitAuth | None) -> tuple[str, GitAuth]:
-    """
-    Take user information out of a URL; what ``auth`` says wins over it.
-
-    Raises:
-        ValueError: Not an http(s) URL with a host.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"unsupported scheme '{parts.scheme}': http and https are supported")
-    if not parts.hostname:
-        raise ValueError("no host")
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    given = auth or GitAuth()
-    return bare, GitAuth(
-        username=given.username or unquote(parts.username or ""),
-        password=given.password or unquote(parts.password or ""),
-        bearer_token=given.bearer_token,
-        ca=given.ca,
-    )
-
-
 class GitRunner:
     """Runs git commands, each in a thread of its own pool: a server that hangs must not block other blocking work.
 
     Args:
-        home: Folder that stands for the home of git and keeps files with certificates.
+        home: Folder that stands for the home of git.
     """
 
     def __init__(self, home: Path) -> None:
@@ -159,20 +97,6 @@ class GitRunner:
         """Let the threads go; runs must have ended."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def access(self, url: str, auth: GitAuth) -> dict[str, str]:
-        """Return the environment that lets git talk to the origin of ``url``."""
-        origin = urlunsplit(urlsplit(url)._replace(path="", query="", fragment=""))
-        config = {"http.followRedirects": "false" if auth.bearer_token else "initial"}
-        env = {}
-        if auth.bearer_token:
-            config[f"http.{origin}.extraHeader"] = f"Authorization: Bearer {auth.bearer_token}"
-        elif auth:
-            config[f"credential.{origin}.helper"] = _HELPER
-            env = {_USERNAME: auth.username, _PASSWORD: auth.password}
-        if auth.ca:
-            config["http.sslCAInfo"] = str(self._certificates(auth.ca))
-        return _configuration(config) | env
-
     def _environment(self) -> dict[str, str]:
         return {
             "HOME": str(self._home),  # no ~/.netrc, which curl would read
@@ -183,36 +107,11 @@ class GitRunner:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "",
             "SSH_ASKPASS": "",
-            "GIT_ALLOW_PROTOCOL": "http:https",
+            "GIT_ALLOW_PROTOCOL": "",  # a run that talks to somebody gets his from gitauth
             "GIT_TRACE": "0",
             "GIT_TRACE_CURL": "0",
             "GIT_TRACE_PACKET": "0",
-        } | _configuration({})
-
-    def _certificates(self, ca: str) -> Path:
-        folder = self._home / "ca"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{digests.hex_of(digests.of_bytes(ca.encode()))}.pem"
-        if not path.exists():
-            path.write_text(ca)
-        return path
-
-
-def _configuration(more: dict[str, str]) -> dict[str, str]:
-    config = {
-        "core.hooksPath": os.devnull,
-        "core.fsync": "none",  # a cache: what a power cut damages is fetched again
-        "credential.helper": "",
-        "fetch.unpackLimit": "1",
-        "gc.auto": "0",
-        "maintenance.auto": "false",
-        "protocol.version": "2",
-        "safe.directory": "*",
-    } | more
-    env = {"GIT_CONFIG_COUNT": str(len(config))}
-    for number, (key, value) in enumerate(config.items()):
-        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return env
+        } | configuration({})
 
 
 class _Run:

@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING
 
 from hub.content import digest as digests
 from hub.content import tarball
-from hub.content.git import GitAuth, GitError, GitFailed, GitRunner, redact_urls, split_url
+from hub.content.git import GitError, GitFailed, GitRunner
+from hub.content.gitauth import GitAuth, opened, redact_urls, split_url
 from hub.content.ignore import SOURCE_IGNORE, IgnoreRules
 from hub.content.refs import GitRef, Head, RefError
 from hub.content.shared import Shared
@@ -276,15 +277,18 @@ class GitCache:
             raise GitFailed(f"git {arguments[0]} took longer than {_LOCAL_TIMEOUT:g}s") from error
 
     async def _remote(self, remote: Remote, verb: str, arguments: list[str], cache: Path | None = None) -> bytes:
-        env = self._runner.access(remote.url, remote.auth) | (_at(cache) if cache else {})
         host = remote.url.split("/")[2]
-        async with self._hosts.setdefault(host, asyncio.Semaphore(_HOST_RUNS)):
+        async with (
+            self._hosts.setdefault(host, asyncio.Semaphore(_HOST_RUNS)),
+            opened(remote.url, remote.auth) as access,
+        ):
+            env = access.env | (_at(cache) if cache else {})
             try:
                 return await self._runner.run(
                     arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root
                 )
             except GitError as error:
-                raise _failed(verb, remote, _explain(error.text, remote)) from error
+                raise _failed(verb, remote, access.problem or _explain(error.text, remote)) from error
             except TimeoutError as error:
                 why = f"no answer within {remote.timeout:g}s; raise spec.timeout, or look at the server"
                 raise _failed(verb, remote, why) from error

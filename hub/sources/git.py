@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.api.source import GitRepository
-from hub.content.git import GitAuth
+from hub.content.gitauth import GitAuth, auth_of
 from hub.content.gitcache import Remote
 from hub.content.refs import GitRef, summary
 from hub.errors import ApiError, NotFound, Stalled, Transient
@@ -89,7 +89,7 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
             Transient: It is missing, or lacks a key (reason ``AuthenticationFailed``).
         """
         if repository.spec.secret_ref is None:
-            return None
+            return auth_of(repository.spec.url, {}) if repository.spec.url.startswith("ssh://") else None
         name = repository.spec.secret_ref.name
         where = f"{repository.metadata.namespace}/{name}"
         try:
@@ -99,18 +99,7 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
             raise Transient("AuthenticationFailed", message) from error
         except ApiError as error:
             raise Transient("AuthenticationFailed", f"failed to get secret '{where}': {error.message}") from error
-        texts = {key: value.decode(errors="replace") for key, value in secret.data.items()}
-        if texts.get("password") and "username" not in texts:
-            raise Transient(
-                "AuthenticationFailed",
-                f"failed to configure authentication options: secret '{where}' has a 'password' but no 'username'",
-            )
-        return GitAuth(
-            username=texts.get("username", ""),
-            password=texts.get("password", ""),
-            bearer_token=texts.get("bearerToken", ""),
-            ca=texts.get("ca.crt") or texts.get("caFile", ""),
-        )
+        return auth_of(repository.spec.url, secret.data)
 
 
 def _remote(spec: GitRepositorySpec, auth: GitAuth | None) -> Remote:

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from hub.content import git as git_module
 from hub.content import gitcache
-from hub.content.git import GitAuth, GitFailed, split_url
+from hub.content.git import GitFailed
+from hub.content.gitauth import GitAuth
 from hub.content.gitcache import GitCache, Remote
 from hub.content.refs import GitRef
 from hub.dev.gitserver import Fault, GitServer, run_git
@@ -414,25 +415,3 @@ async def test_a_damaged_or_half_made_cache_mends_itself(cache, repo, tmp_path):
     assert commit.id == newest
     assert (await files(again, at, commit, tmp_path))["a.txt"] == b"9"
     again.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        pytest.param("ssh://git@host/x", "unsupported scheme 'ssh': http and https are supported", id="ssh"),
-        pytest.param("file:///etc", "unsupported scheme 'file': http and https are supported", id="file"),
-        pytest.param("https:///x", "no host", id="no host"),
-        pytest.param("http://[::1/x", "Invalid IPv6 URL", id="not a url"),
-    ],
-)
-def test_bad_urls(url, message):
-    with pytest.raises(ValueError) as caught:
-        split_url(url, None)
-    assert str(caught.value) == message
-
-
-def test_the_secret_wins_over_the_url():
-    url, auth = split_url("https://u:p%40@host:8443/x?y", GitAuth(password="other"))
-    assert url == "https://host:8443/x?y"
-    assert (auth.username, auth.password) == ("u", "other")
-    assert "other" not in repr(auth)
