@@ -11,6 +11,7 @@ import asyncio
 import errno
 import functools
 import os
+import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)
 """Seconds. Callers bound the whole; a server that stalls, before or within its answer, is given up sooner."""
 _MAX_PROXY_ADDRESS = 2048
+_ALERT = re.compile(r"[A-Z0-9_]*ALERT[A-Z_]*(?:CERTIFICATE|UNKNOWN_CA)[A-Z_]*")
 
 
 class BadTlsError(ValueError):
@@ -66,8 +69,7 @@ class RequestOptions(TypedDict, total=False):
     """What aiohttp's request methods take."""
 
     ssl: ssl.SSLContext
-    proxy: str
-    proxy_auth: aiohttp.BasicAuth
+    proxy: URL
     timeout: aiohttp.ClientTimeout
 
 
@@ -91,9 +93,10 @@ class Connection:
             options["ssl"] = tls_context(self.tls)
         if self.proxy is not None:
             self.proxy.check()
-            options["proxy"] = self.proxy.address
+            url = URL(self.proxy.address)
             if self.proxy.username:
-                options["proxy_auth"] = aiohttp.BasicAuth(self.proxy.username, self.proxy.password)
+                url = url.with_user(self.proxy.username).with_password(self.proxy.password)
+            options["proxy"] = url
         return options
 
 
@@ -171,6 +174,8 @@ def explain(error: BaseException, host: str) -> str:
 def _system(error: OSError, host: str) -> str:
     if error.errno == errno.ECONNREFUSED:
         return f"{host} refused the connection"
+    if (alert := _ALERT.search(str(error))) is not None:  # TLS 1.3: the server says so after the handshake
+        return f"{host} does not accept our client certificate ({alert[0]})"
     return f"cannot reach {host}: {error.strerror or type(error).__name__}"
 
 

@@ -252,7 +252,7 @@ LAYER = Descriptor("x", digests.of_bytes(b"layer"), 5)
         ),
     ],
 )
-async def test_misbehaviour_has_a_name(registries, tmp_path, handler, call, error, message):
+async def test_misbehaviour_has_a_name(*, registries, tmp_path, handler, call, error, message):
     async with serving(handler) as host:
         registry = registries.open(parse_repository(f"{host}/app"), Credentials("u", "s3cret"), insecure=True)
         with pytest.raises(error, match=message) as caught:
@@ -289,7 +289,7 @@ class TokenServer:
     def __init__(self):
         self.asked = []
 
-    async def __call__(self, request):
+    async def answer(self, request):
         if request.path == "/token":
             form = dict(request.query) | dict(await request.post())
             self.asked.append((request.method, form, request.headers.get("Authorization", "")))
@@ -317,7 +317,7 @@ class TokenServer:
 )
 async def test_tokens_are_exchanged_and_kept(registries, credentials, method, form, authorization):
     server = TokenServer()
-    async with serving(server) as host:
+    async with serving(server.answer) as host:
         for _ in range(3):
             registry = registries.open(parse_repository(f"{host}/app"), credentials, insecure=True)
             assert await registry.tags() == ["1"]
