@@ -1,8 +1,8 @@
 """
 Which tools real clusters need, at which version, and which other versions would do. Pure but for reading ``go.mod``.
 
-The version of a tool is that of its module in ``tools/<family>/go.mod``: one place to raise it. Three families, because
-the ``k8s.io`` versions of Kubernetes, helm and kwok exclude each other.
+The version of a tool is that of its module in ``tools/<family>/go.mod``: one place to raise it. Families, because what
+Kubernetes, helm, kwok and the servers need excludes each other.
 """
 
 from __future__ import annotations
@@ -69,6 +69,14 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "helm", "helm", "helm.sh/helm/v4", "cmd/helm", (4, 0), ("version", "--short"), 120,
             ("helm.sh/helm/v4/internal/version.version={version}",),
+        ),
+        Tool(
+            "registry", "registry", "github.com/distribution/distribution/v3", "cmd/registry", (3, 0), ("--version",),
+            60, ("github.com/distribution/distribution/v3/version.version={version}",),
+        ),
+        Tool(
+            "versitygw", "versitygw", "github.com/versity/versitygw", "cmd/versitygw", (1, 0), ("--version",), 60,
+            ("main.Version={version}",),
         ),
     )
 }  # fmt: skip

@@ -1,0 +1,172 @@
+"""
+How objects say that an origin is to be reached: Secrets with credentials, certificates and proxies.
+
+Follows Flux sources facts 14, 33 and 48. Every error is a ``Transient`` of reason ``AuthenticationFailed`` that names
+the Secret and what is wrong with it, never what is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hub.api.meta import SERVICE_ACCOUNTS
+from hub.content.http import BadProxyError, BadTlsError, Connection, Proxy, Tls, tls_context
+from hub.content.oci.credentials import BadDockerConfigError, Credentials, DockerConfig
+from hub.errors import ApiError, NotFound, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hub.api.meta import LocalRef
+    from hub.content.oci.client import Registries, Registry
+    from hub.content.oci.reference import Repository
+    from hub.kube.client import Client
+    from hub.runtime.secrets import SecretReader
+
+DOCKER_CONFIG, DOCKER_CFG = ".dockerconfigjson", ".dockercfg"
+
+
+class Login(NamedTuple):
+    """A user name and its password."""
+
+    username: str
+    password: str
+
+
+class RegistryRefs(NamedTuple):
+    """What of a spec says how a registry is reached."""
+
+    secret: LocalRef | None = None
+    service_account: str = ""
+    certificate: LocalRef | None = None
+    proxy: LocalRef | None = None
+    insecure: bool = False
+
+
+class Origins:
+    """
+    Reads what objects refer to.
+
+    Args:
+        client: Speaks to the hub cluster; asked for ServiceAccounts.
+        secrets: Gives the Secrets.
+        registries: Opens registries.
+    """
+
+    def __init__(self, client: Client, secrets: SecretReader, registries: Registries) -> None:
+        self._client = client
+        self._secrets = secrets
+        self._registries = registries
+
+    async def registry(self, namespace: str, repository: Repository, refs: RegistryRefs) -> Registry:
+        """
+        Return the client of a repository, logged in as an object of ``namespace`` says.
+
+        Raises:
+            Transient: A Secret or ServiceAccount is missing or not understood.
+        """
+        config = DockerConfig()
+        if refs.secret is not None:
+            config = await self._docker_config(namespace, refs.secret.name, repository)
+        if refs.service_account:
+            for name in await self._pull_secrets(namespace, refs.service_account):
+                config += await self._docker_config(namespace, name, repository)
+        connection = await self.connection(namespace, refs.certificate, refs.proxy)
+        return self._registries.open(repository, config.find(repository), connection, insecure=refs.insecure)
+
+    async def connection(
+        self, namespace: str, certificate: LocalRef | None, proxy: LocalRef | None = None
+    ) -> Connection:
+        """Return how to reach an origin, from ``certSecretRef`` and ``proxySecretRef``. Raises ``Transient``."""
+        tls = await self.tls(namespace, certificate) if certificate is not None else None
+        return Connection(tls, await self.proxy(namespace, proxy) if proxy is not None else None)
+
+    async def tls(self, namespace: str, ref: LocalRef) -> Tls:
+        """Return the certificates of a Secret. Raises ``Transient``."""
+        data = await self.secret(namespace, ref.name)
+        tls = tls_of(data)
+        if tls is None:
+            raise refused(namespace, ref.name, "has neither 'ca.crt' nor 'tls.crt' and 'tls.key'")
+        try:
+            tls_context(tls)
+        except BadTlsError as error:
+            raise refused(namespace, ref.name, str(error)) from error
+        return tls
+
+    async def proxy(self, namespace: str, ref: LocalRef) -> Proxy:
+        """Return the proxy of a Secret. Raises ``Transient``."""
+        texts = _texts(await self.secret(namespace, ref.name))
+        if not texts.get("address"):
+            raise refused(namespace, ref.name, "has no 'address'")
+        proxy = Proxy(texts["address"], texts.get("username", ""), texts.get("password", ""))
+        try:
+            proxy.check()
+        except BadProxyError as error:
+            raise refused(namespace, ref.name, str(error)) from error
+        return proxy
+
+    async def login(self, namespace: str, name: str) -> Login | None:
+        """Return user name and password of a Secret; None when it has neither. Raises ``Transient``."""
+        texts = _texts(await self.secret(namespace, name))
+        username, password = texts.get("username", ""), texts.get("password", "")
+        if bool(username) != bool(password):
+            raise refused(namespace, name, "must have 'username' and 'password' together")
+        return Login(username, password) if username else None
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        """Return the content of a Secret. Raises ``Transient``."""
+        where = f"{namespace}/{name}"
+        try:
+            return (await self._secrets.get(namespace, name)).data
+        except NotFound as error:
+            message = f"failed to get secret '{where}': secrets \"{name}\" not found"
+            raise Transient("AuthenticationFailed", message) from error
+        except ApiError as error:
+            raise Transient("AuthenticationFailed", f"failed to get secret '{where}': {error.message}") from error
+
+    async def _docker_config(self, namespace: str, name: str, repository: Repository) -> DockerConfig:
+        data = await self.secret(namespace, name)
+        try:
+            for key in (DOCKER_CONFIG, DOCKER_CFG):
+                if key in data:
+                    return DockerConfig.parse(data[key])
+        except BadDockerConfigError as error:
+            raise refused(namespace, name, f"holds a broken Docker configuration: {error}") from error
+        texts = _texts(data)
+        if texts.get("username") and texts.get("password"):
+            return DockerConfig(((repository.registry, "", Credentials(texts["username"], texts["password"])),))
+        if tls_of(data) is not None:
+            return DockerConfig()
+        raise refused(namespace, name, f"has neither '{DOCKER_CONFIG}' nor 'username' and 'password'")
+
+    async def _pull_secrets(self, namespace: str, account: str) -> list[str]:
+        try:
+            found = await self._client.get(SERVICE_ACCOUNTS, account, namespace)
+        except ApiError as error:
+            message = f"failed to get service account '{namespace}/{account}': {error.message}"
+            raise Transient("AuthenticationFailed", message) from error
+        return [one["name"] for one in found.get("imagePullSecrets") or [] if one.get("name")]
+
+
+def tls_of(data: Mapping[str, bytes]) -> Tls | None:
+    """Return the certificates among the keys of a Secret; None when there are none. The older names count last."""
+    ca = data.get("ca.crt") or data.get("caFile") or b""
+    certificate = data.get("tls.crt") or data.get("certFile") or b""
+    key = data.get("tls.key") or data.get("keyFile") or b""
+    return Tls(ca, certificate, key) if ca or certificate or key else None
+
+
+def refused(namespace: str, name: str, why: str) -> Transient:
+    """Return the error for a Secret that cannot be used."""
+    return Transient(
+        "AuthenticationFailed",
+        f"failed to configure authentication options: secret '{namespace}/{name}' {_joined(why)}",
+    )
+
+
+def _joined(why: str) -> str:
+    return why if why.startswith(("has ", "holds ", "must ")) else f"cannot be used: {why}"
+
+
+def _texts(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: value.decode(errors="replace").strip() for key, value in data.items()}
