@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.api.helm import Install, Rollback, Test, Uninstall, Upgrade
 from hub.api.meta import Duration
@@ -52,17 +52,8 @@ def install(release: HelmRelease, labels: Mapping[str, str], renderer: Sequence[
     """Return the options of ``helm install``; ``renderer`` is what the post-renderer is told, if there is one."""
     block = release.spec.install or Install()
     return InstallOptions(
-        timeout=timeout_of(release, Action.INSTALL).seconds,
-        wait=_wait(release, disabled=block.disable_wait),
-        wait_for_jobs=not block.disable_wait_for_jobs,
-        hooks=not block.disable_hooks,
+        **_of_chart(release, Action.INSTALL, block, labels, renderer),
         server_side=ServerSide.FALSE if block.server_side_apply is False else ServerSide.TRUE,
-        labels=labels,
-        openapi_validation=not block.disable_open_api_validation,
-        schema_validation=not block.disable_schema_validation,
-        take_ownership=not block.disable_take_ownership,
-        post_renderer=PLUGIN if renderer else "",
-        post_renderer_args=renderer,
         replace=block.replace,
         skip_crds=True,  # hub.release.crds brings them, on upgrades too
     )
@@ -74,18 +65,9 @@ def upgrade(
     """Return the options of ``helm upgrade``; arguments as in :func:`install`."""
     block = release.spec.upgrade or Upgrade()
     return UpgradeOptions(
-        timeout=timeout_of(release, Action.UPGRADE).seconds,
-        wait=_wait(release, disabled=block.disable_wait),
-        wait_for_jobs=not block.disable_wait_for_jobs,
-        hooks=not block.disable_hooks,
+        **_of_chart(release, Action.UPGRADE, block, labels, renderer),
         server_side=_server_side(block.server_side_apply, was_server_side=was_server_side),
         force_replace=block.force,
-        labels=labels,
-        openapi_validation=not block.disable_open_api_validation,
-        schema_validation=not block.disable_schema_validation,
-        take_ownership=not block.disable_take_ownership,
-        post_renderer=PLUGIN if renderer else "",
-        post_renderer_args=renderer,
         history_max=_history(release),
         reuse_values=block.preserve_values,
         cleanup_on_fail=block.cleanup_on_fail,
@@ -128,6 +110,24 @@ def test(release: HelmRelease) -> TestOptions:
         only=[one.name for one in block.filters if not one.exclude],
         exclude=[one.name for one in block.filters if one.exclude],
     )
+
+
+def _of_chart(
+    release: HelmRelease, action: Action, block: Install | Upgrade, labels: Mapping[str, str], renderer: Sequence[str]
+) -> dict[str, Any]:
+    """Return what install and upgrade are told alike."""
+    return {
+        "timeout": timeout_of(release, action).seconds,
+        "wait": _wait(release, disabled=block.disable_wait),
+        "wait_for_jobs": not block.disable_wait_for_jobs,
+        "hooks": not block.disable_hooks,
+        "labels": labels,
+        "openapi_validation": not block.disable_open_api_validation,
+        "schema_validation": not block.disable_schema_validation,
+        "take_ownership": not block.disable_take_ownership,
+        "post_renderer": PLUGIN if renderer else "",
+        "post_renderer_args": renderer,
+    }
 
 
 def _wait(release: HelmRelease, *, disabled: bool) -> Wait:

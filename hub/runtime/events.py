@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import secrets
 from collections import OrderedDict
@@ -110,7 +111,9 @@ class Recorder:
         _log.log(level, message, extra={"reason": reason})
         event = _Event(type_, reason, _cut(message), _involved(resource), tuple(sorted(annotations.items())))
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="events")
+            # In a context of its own: what it logs is not about the object that happened to tell first.
+            loop, nobody = asyncio.get_running_loop(), contextvars.Context()
+            self._task = loop.create_task(self._run(), name="events", context=nobody)
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(event)
 
