@@ -12,6 +12,7 @@ from hub.api.helm import Snapshot, TestHook
 from hub.api.meta import parse_time, rfc3339
 
 if TYPE_CHECKING:
+    from hub.api.helm import Test
     from hub.release.storage import StoredRelease
 
 _KEPT = 5
@@ -86,11 +87,11 @@ def has_failed_test(one: Snapshot) -> bool:
     return any(hook.phase == "Failed" for hook in (one.test_hooks or {}).values())
 
 
-def test_hooks(stored: StoredRelease) -> dict[str, TestHook]:
-    """Return what Helm recorded about the test hooks of a revision."""
+def tests_of(stored: StoredRelease, spec: Test | None) -> dict[str, TestHook]:
+    """Return what Helm recorded about the test hooks of a revision, without those that ``spec.test`` leaves out."""
     found = {}
     for hook in stored.hooks:
-        if "test" in (hook.get("events") or []):
+        if "test" in (hook.get("events") or []) and _chosen(str(hook["name"]), spec):
             run: dict[str, Any] = hook.get("last_run") or {}
             found[str(hook["name"])] = TestHook(
                 last_started=_time(run.get("started_at")),
@@ -98,6 +99,13 @@ def test_hooks(stored: StoredRelease) -> dict[str, TestHook]:
                 phase=run.get("phase") or "",
             )
     return found
+
+
+def _chosen(name: str, spec: Test | None) -> bool:
+    """Whether the filters let a test run, as helm reads them."""
+    filters = spec.filters if spec else []
+    only = {one.name for one in filters if not one.exclude}
+    return name not in {one.name for one in filters if one.exclude} and (not only or name in only)
 
 
 def _same(one: Snapshot, stored: StoredRelease) -> bool:

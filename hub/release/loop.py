@@ -264,7 +264,7 @@ class Loop:
         error = await self._try(Action.TEST, stored)
         after = await request.storage.latest(request.target) or stored
         status.history = history.record(status.history, after)
-        hooks = history.test_hooks(after)
+        hooks = history.tests_of(after, request.release.spec.test)
         status.history[0].test_hooks = hooks
         if error is None:
             self._succeed(messages.tested(str(after), after.chart, len(hooks)), "TestSuccess")

@@ -1,0 +1,54 @@
+"""What of a stored revision goes into the history of a release."""
+
+import pytest
+
+from hub.api.helm import Snapshot, Test
+from hub.release import history
+from hub.release.storage import StoredRelease
+
+
+def stored(**phases):
+    hooks = [
+        {"name": name, "events": ["test"], "last_run": {"phase": phase} if phase else {}}
+        for name, phase in phases.items()
+    ]
+    hooks.append({"name": "other", "events": ["pre-install"], "last_run": {"phase": "Failed"}})
+    return StoredRelease({"name": "web", "hooks": hooks}, "secret", "1")
+
+
+def spec(*filters):
+    return Test.parse({"filters": list(filters)})
+
+
+@pytest.mark.parametrize(
+    ("filters", "names", "tested"),
+    [
+        pytest.param([], ["broken", "ping"], False, id="all, one has not run"),
+        pytest.param([{"name": "broken", "exclude": True}], ["ping"], True, id="one left out"),
+        pytest.param([{"name": "ping"}], ["ping"], True, id="one chosen"),
+        pytest.param([{"name": "broken"}], ["broken"], False, id="the other chosen"),
+        pytest.param([{"name": "ping"}, {"name": "ping", "exclude": True}], [], True, id="chosen and left out"),
+    ],
+)
+def test_filters_say_which_tests_count(filters, names, tested):
+    hooks = history.tests_of(stored(ping="Succeeded", broken=""), spec(*filters))
+    assert sorted(hooks) == names
+    assert history.was_tested(Snapshot(test_hooks=hooks)) is tested
+
+
+@pytest.mark.parametrize(
+    ("phases", "tested", "failed"),
+    [
+        pytest.param({}, True, False, id="no tests"),
+        pytest.param({"a": "Succeeded", "b": "Succeeded"}, True, False, id="passed"),
+        pytest.param({"a": "Failed", "b": ""}, True, True, id="the first failed"),
+        pytest.param({"a": "Succeeded", "b": "Running"}, False, False, id="cut off"),
+    ],
+)
+def test_verdict(phases, tested, failed):
+    snapshot = Snapshot(test_hooks=history.tests_of(stored(**phases), None))
+    assert (history.was_tested(snapshot), history.has_failed_test(snapshot)) == (tested, failed)
+
+
+def test_not_tested_at_all():
+    assert not history.was_tested(Snapshot())
