@@ -98,7 +98,7 @@ async def _request(cluster: Cluster, resource: Resource, wish: Wish, say: Say) -
     from hub.cli.waiting import Wait
 
     kind, name = resource.KIND, resource.metadata.name
-    now = _now()
+    now = request_time()
     chosen = {REQUESTED_AT: True, FORCE_AT: wish.force, RESET_AT: wish.reset}
     say.action(f"annotating {kind.name} {name} in {cluster.namespace} namespace")
     body = {"metadata": {"annotations": {annotation: now for annotation, is_set in chosen.items() if is_set}}}
@@ -174,7 +174,7 @@ def _outcome(resource: Resource) -> str:
     return f"{verb} revision {found}" if found else "reconciliation completed"
 
 
-def _now() -> str:
+def request_time() -> str:
     """The time to the nanosecond, as the flux CLI writes it: two requests never look the same."""
     seconds, nanos = divmod(time.time_ns(), 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"

@@ -126,11 +126,7 @@ def _hint(warning: str, artifacts: str) -> str:
 
 
 def _print_table(found: Sequence[Explained]) -> None:
-    import shutil
-    import sys
-
-    from hub.cli.say import colourful
-    from hub.cli.table import Table
+    from hub.cli.output import write_table
 
     rows = [
         [
@@ -141,11 +137,7 @@ def _print_table(found: Sequence[Explained]) -> None:
         ]
         for one in found
     ]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    table = Table(["KEY", "VALUE", "SET BY", "OVERRIDES"], width, colourful(sys.stdout))
-    table.fit(rows)
-    lines = [*table.title(), *(line for row in rows for line in table.lines(row))]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_table(["KEY", "VALUE", "SET BY", "OVERRIDES"], rows)
 
 
 def _key(path: Path) -> str:
@@ -168,7 +160,7 @@ def _shown(one: Contribution) -> str:
 
 
 def _print_document(form: str, found: Sequence[Explained]) -> None:
-    import sys
+    from hub.cli.output import write_document
 
     documents = [
         {
@@ -178,13 +170,7 @@ def _print_document(form: str, found: Sequence[Explained]) -> None:
         }
         for one in found
     ]
-    if form == "json":
-        text = json.dumps(documents, indent=4, ensure_ascii=False)
-    else:
-        import yaml
-
-        text = yaml.safe_dump(documents, sort_keys=False, allow_unicode=True, width=10**6).rstrip("\n")
-    sys.stdout.write(text + "\n")
+    write_document(form, documents)
 
 
 def _documented(one: Contribution) -> dict[str, Any]:
