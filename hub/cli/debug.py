@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("words", metavar="KIND NAME", nargs=-1)
-@scope_options()
 @click.option("--show-status", "show", flag_value="status", help="The status.")
 @click.option("--show-values", "show", flag_value="values", help="The composed values (HelmRelease).")
 @click.option("--show-history", "show", flag_value="history", help="The history (HelmRelease).")
+@scope_options()
 def debug(words: tuple[str, ...], scope: Scope, *, show: str | None) -> None:
     """Show one aspect of an object in full."""
     from hub.api.helm import HelmRelease

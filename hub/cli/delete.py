@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @click.option("-y", "--yes", "-s", "--silent", "sure", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are gone.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
+@scope_options()
 def delete(words: tuple[str, ...], scope: Scope, *, sure: bool, wait: bool, timeout: float) -> None:
     """
     Delete objects, after saying what goes with them.

@@ -40,11 +40,11 @@ class Filter(NamedTuple):
         ("events -A --types Warning -w", "Whatever goes wrong, as it happens."),
     ),
 )
-@scope_options(everywhere=True)
 @click.option("--for", "subject", metavar="KIND/NAME", help="Only of this object and what it is made from.")
 @click.option("--types", metavar="TYPES", default="", help="Only of these types, e.g. Warning.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what happens, until interrupted.")
 @click.option("--no-header", is_flag=True, help="Rows only.")
+@scope_options(everywhere=True)
 def events(scope: Scope, *, subject: str | None, types: str, watch: bool, no_header: bool) -> None:
     """Show what happened to the hub's objects."""
     from hub.cli.kinds import select

@@ -27,9 +27,9 @@ _PASSING = ("reconcile.fluxcd.io/", "kubectl.kubernetes.io/last-applied", "hubct
     ),
 )
 @click.argument("words", metavar="KIND [NAME]...", nargs=-1)
-@scope_options()
 @click.option("--all", "every", is_flag=True, help="All objects of the kind in the namespace.")
 @click.option("--with-credentials", is_flag=True, help="The Secrets that they name, too. They are printed readable.")
+@scope_options()
 def export(words: tuple[str, ...], scope: Scope, *, every: bool, with_credentials: bool) -> None:
     """Print objects as YAML, without status and book-keeping."""
     from hub.cli.kinds import one_kind

@@ -76,7 +76,6 @@ class _Form(click.ParamType[str]):
     ),
 )
 @click.argument("words", metavar="KIND [NAME]...", nargs=-1)
-@scope_options(everywhere=True)
 @click.option("-o", "--output", "form", type=_Form(), help="Default: a table.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option(
@@ -90,6 +89,7 @@ class _Form(click.ParamType[str]):
 @click.option("--status-selector", metavar="TYPE=STATUS", help="Only objects in this condition, e.g. Ready=False.")
 @click.option("--show-source", is_flag=True, help="A column that names what each object is made from.")
 @click.option("--no-header", is_flag=True, help="Rows only.")
+@scope_options(everywhere=True)
 def get(
     words: tuple[str, ...],
     scope: Scope,

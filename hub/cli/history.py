@@ -39,8 +39,8 @@ class Revision(NamedTuple):
     ),
 )
 @click.argument("words", metavar="hr NAME", nargs=-1)
-@scope_options()
 @form_option
+@scope_options()
 def history(words: tuple[str, ...], scope: Scope, *, form: str) -> None:
     """
     List the revisions of a release, as its member has them.

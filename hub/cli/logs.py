@@ -49,7 +49,6 @@ class Wanted:
         ("logs --hub-namespace flux-system -A", "Of Flux's controllers."),
     ),
 )
-@scope_options(everywhere=True)
 @click.option("--kind", default="", help="Only about objects of this kind.")
 @click.option("--name", default="", help="Only about objects of this name.")
 @click.option("--level", type=click.Choice(_LEVELS), default=None, help="Only lines at least so severe.")
@@ -59,6 +58,7 @@ class Wanted:
 @click.option(
     "--hub-namespace", metavar="NS", default=None, help="Where the Pods are. Default: hub-system, flux-system."
 )
+@scope_options(everywhere=True)
 def logs(
     scope: Scope,
     *,

@@ -49,11 +49,11 @@ class Wish:
     ),
 )
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @click.option("--with-source", is_flag=True, help="Reconcile the chart and its source first.")
 @click.option("--force", is_flag=True, help="Release again even when nothing changed (HelmRelease).")
 @click.option("--reset", is_flag=True, help="Forget the failures so far, so that retries start anew (HelmRelease).")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait for one object.")
+@scope_options()
 def reconcile(
     words: tuple[str, ...], scope: Scope, *, with_source: bool, force: bool, reset: bool, timeout: float
 ) -> None:

@@ -32,10 +32,10 @@ _GOOD = frozenset({"deployed", "superseded"})
     ),
 )
 @click.argument("words", metavar="hr NAME", nargs=-1)
-@scope_options()
 @click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="Default: the last good one before this.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the hub has done it.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
+@scope_options()
 def rollback(words: tuple[str, ...], scope: Scope, *, to: int | None, wait: bool, timeout: float) -> None:
     """
     Go back to an older revision, until the next change.

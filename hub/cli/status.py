@@ -31,8 +31,8 @@ _COLOURS = {"ready": "green", "failing": "red", "unreachable": "red", "in progre
         ("status -n apps", "One namespace."),
     ),
 )
-@scope_options()
 @click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until interrupted.")
+@scope_options()
 def status(scope: Scope, *, watch: bool) -> None:
     """
     Show the fleet on one screen.

@@ -38,8 +38,8 @@ _EVERY = click.option("--all", "every", is_flag=True, help="All objects of the k
 
 @click.command(cls=KindCommand)
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @_EVERY
+@scope_options()
 def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
     """
     Let the hub leave objects alone.
@@ -51,10 +51,10 @@ def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
 
 @click.command(cls=KindCommand)
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @_EVERY
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are ready.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait for one object.")
+@scope_options()
 def resume(words: tuple[str, ...], scope: Scope, *, every: bool, wait: bool, timeout: float) -> None:
     """Let the hub take care of suspended objects again."""
     _order(words, scope, Order(suspend=False, every=every, timeout=timeout if wait else None))

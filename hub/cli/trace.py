@@ -29,8 +29,8 @@ _UP = 5  # owners above an object; a Pod has a ReplicaSet and a Deployment
     ),
 )
 @click.argument("words", metavar="KIND NAME", nargs=-1)
-@scope_options()
 @click.option("--api-version", metavar="GROUP/VERSION", default="", help="Only needed when kinds share a name.")
+@scope_options()
 def trace(words: tuple[str, ...], scope: Scope, *, api_version: str) -> None:
     """Tell which release and commit an object comes from."""
     parts = words[0].split("/", 1) if len(words) == 1 and "/" in words[0] else list(words)

@@ -55,8 +55,8 @@ class Node:
     ),
 )
 @click.argument("words", metavar="KIND NAME", nargs=-1)
-@scope_options()
 @form_option
+@scope_options()
 def tree(words: tuple[str, ...], scope: Scope, *, form: str) -> None:
     """Show what an object applied, or what is made from a source."""
     from hub.cli.kinds import one_kind

@@ -37,7 +37,6 @@ Examples:
 
 @values.command(epilog=_EXAMPLES)
 @click.argument("words", metavar="hr/NAME [KEY.PATH]", nargs=-1)
-@scope_options()
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
 )
@@ -47,6 +46,7 @@ Examples:
     default="",
     help="Where the hub's artifacts can be fetched from here. Default: where their addresses say.",
 )
+@scope_options()
 def explain(words: tuple[str, ...], scope: Scope, *, form: Literal["table", "json", "yaml"], artifacts: str) -> None:
     """
     Tell for each value of a release which layer set it, and what it overrode.

@@ -25,9 +25,9 @@ _PARTS = ("app.kubernetes.io/part-of=flux", "app.kubernetes.io/name=hub")
         ("version --client -o json", "Of hubctl alone, for programs."),
     ),
 )
-@scope_options()
 @form_option
 @click.option("--client", "only_client", is_flag=True, help="Ask no cluster.")
+@scope_options()
 def version(scope: Scope, *, form: str, only_client: bool) -> None:
     """Tell the versions of this program and of the hub."""
     from hub import __version__
