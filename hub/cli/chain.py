@@ -236,13 +236,18 @@ class Chain:
 
     async def _diagnosis(self) -> str:
         """Return what the first workload that is not ready says; empty when all are, or nobody can be asked."""
+        from hub.cli.releases import where
         from hub.release.diagnose import diagnose
-        from hub.release.manifest import ObjectRef
+        from hub.release.storage import Storage
 
         if self._member is None:
             return ""
-        refs = [ObjectRef(one.api_version, one.kind, one.namespace, one.name) for one in entries(self._raw)]
-        return await diagnose(refs, self._namespace, self._member, self._member.storage(_mapper))
+        # The inventory is that of the last success; Helm's record is what was tried last.
+        target = where(self._release)
+        stored = await Storage(self._member, {}).latest(target)
+        if stored is None:
+            return ""
+        return await diagnose(stored.objects, target.namespace, self._member, self._member.storage(_mapper))
 
     @property
     def _where(self) -> str:

@@ -135,7 +135,7 @@ async def _once(scope: Scope, question: Question) -> None:
         found = await _found(cluster, question)
         listed = list(zip(question.selection.kinds, found, strict=True))
         if question.form not in ("json", "yaml", "jsonpath") or question.selection.names:
-            _complain_if_missing(listed, question, cluster)
+            await _complain_if_missing(listed, question, cluster)
     print_once(question, listed)
 
 
@@ -172,11 +172,15 @@ async def _named(cluster: Cluster, kind: Kind, question: Question) -> list[dict[
     return [raw for raw in found if question.wants(raw)]
 
 
-def _complain_if_missing(listed: list[tuple[Kind, list[dict[str, Any]]]], question: Question, cluster: Cluster) -> None:
+async def _complain_if_missing(
+    listed: list[tuple[Kind, list[dict[str, Any]]]], question: Question, cluster: Cluster
+) -> None:
     from hub.cli.failures import Failed
+    from hub.cli.objects import require_namespace
 
     if any(objects for _, objects in listed):
         return
+    await require_namespace(cluster)
     kinds = [kind.name for kind, _ in listed]
     what = f"{kinds[0]} objects" if len(kinds) == 1 else "objects"
     hint = "" if question.everywhere else " (-A looks in all namespaces)"

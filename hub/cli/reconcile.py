@@ -78,9 +78,10 @@ async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], wish: Wish) -> 
 
 async def _one(cluster: Cluster, kind: Kind, name: str, wish: Wish, say: Say) -> None:
     from hub.cli.failures import Failed
-    from hub.cli.objects import read
+    from hub.cli.objects import read, require_there
 
     resource = kind.model.parse(await read(cluster, kind, name))
+    require_there(resource)
     if resource.spec.suspend:
         raise Failed(
             f"{kind.name} {resource.key.namespace}/{name} is suspended; 'hubctl resume {kind.names[0]} {name} "

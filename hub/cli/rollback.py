@@ -98,10 +98,10 @@ async def _ask(cluster: Cluster, release: HelmRelease, hold: Hold, say: Say, tim
 
 def _require_awake(release: HelmRelease) -> None:
     from hub.cli.failures import Failed
+    from hub.cli.objects import require_there
 
     name, namespace = release.metadata.name, release.metadata.namespace
-    if release.deleted:
-        raise Failed(f"HelmRelease {namespace}/{name} is being deleted; there is nothing to roll back")
+    require_there(release)
     if release.spec.suspend:
         raise Failed(
             f"HelmRelease {namespace}/{name} is suspended; 'hubctl resume hr {name} -n {namespace} --no-wait' first"

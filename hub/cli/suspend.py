@@ -83,11 +83,11 @@ async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], order: Order) -
 
 
 async def _one(cluster: Cluster, kind: Kind, name: str, order: Order, say: Say) -> None:
-    from hub.cli.objects import read
+    from hub.cli.objects import read, require_there
     from hub.cli.rows import revision
     from hub.cli.waiting import Wait
 
-    await read(cluster, kind, name)
+    require_there(kind.model.parse(await read(cluster, kind, name)))
     verb, done = ("suspending", "suspended") if order.suspend else ("resuming", "resumed")
     say.action(f"{verb} {kind.name} {name} in {cluster.namespace} namespace")
     await cluster.client.patch(kind.api, name, cluster.namespace, {"spec": {"suspend": order.suspend}})

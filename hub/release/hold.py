@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from hub.api.helm import HelmRelease
     from hub.release.storage import StoredRelease
 
-_FAILED = 'Rollback "'  # how helm begins its verdict on a rollback that failed
+_FAILED = (
+    'Rollback "',
+    'Release "',
+)  # how helm begins its verdict on a rollback that failed, or was waited for in vain
 _INTERRUPTED = "Release unlocked from stale 'pending-rollback' state"
 
 
@@ -42,13 +45,16 @@ class Hold:
 
     def judge(self, stored: StoredRelease) -> Status | None:
         """Return the state of the release under this request; None when the request is past."""
-        if stored.version == self.after or (stored.status == "failed" and stored.description == _INTERRUPTED):
+        tries = stored.version - self.after
+        if tries == 0:
             return Status.ROLLBACK_DUE
-        if stored.version > self.after and stored.is_rollback_to(self.to):
+        if tries > 0 and stored.is_rollback_to(self.to):
             return Status.IN_SYNC
-        if stored.version == self.after + 1 and stored.status == "failed" and stored.description.startswith(_FAILED):
-            return Status.ROLLBACK_FAILED
-        return None
+        if tries not in (1, 2) or stored.status != "failed":
+            return None
+        if stored.description == _INTERRUPTED:  # by a kill, or by a hook that failed: the second time is one too many
+            return Status.ROLLBACK_DUE if tries == 1 else Status.ROLLBACK_FAILED
+        return Status.ROLLBACK_FAILED if stored.description.startswith(_FAILED) else None
 
     def dump(self) -> str:
         """Return the value of the annotation."""

@@ -32,6 +32,13 @@ def stored(version, status="deployed", description=""):
         pytest.param(
             stored(6, "failed", 'Rollback "web" failed: not ready'), Status.ROLLBACK_FAILED, id="failed once is enough"
         ),
+        pytest.param(
+            stored(7, "failed", 'Release "web" failed: not ready'), Status.ROLLBACK_FAILED, id="failed after a kill"
+        ),
+        pytest.param(
+            stored(7, "failed", UNLOCKED.format("pending-rollback")), Status.ROLLBACK_FAILED, id="cut short twice"
+        ),
+        pytest.param(stored(6, "failed", 'Upgrade "web" failed: x'), None, id="a newer upgrade failed"),
         pytest.param(stored(6, description="Rollback to 4"), None, id="somebody rolled back elsewhere"),
         pytest.param(stored(6, description="Upgrade complete"), None, id="somebody upgraded"),
         pytest.param(stored(4, description="Rollback to 3"), None, id="an older rollback is not this one"),

@@ -94,6 +94,46 @@ async def test_status(hubctl, scene):
     assert [row[0] for row in rows if row][-1] == f"HelmRelease/{ns}/sick"
 
 
+def written(scene, folder, **changes):
+    """Write the scene's repository into a folder, with the chart's values changed."""
+    for path, text in scene.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    values = yaml.safe_load((folder / "web/values.yaml").read_text())
+    (folder / "web/values.yaml").write_text(yaml.safe_dump(values | changes))
+    return str(folder)
+
+
+async def test_diff(hubctl, scene, tmp_path):
+    """What is there, a folder, a folder with what the member refuses, and what cannot be had: each as its exit code."""
+    target, member = scene.names["target"], f"{scene.names['ns']}/member1"
+    commit = scene.names["commit"]
+    here, bad = written(scene, tmp_path / "here", replicas=5), written(scene, tmp_path / "bad", serviceType="Nope")
+    same, changed, refused, known, unknown, nobody = await asyncio.gather(
+        hubctl("diff", "hr", "web"),
+        hubctl("diff", "hr", "web", "--path", here),
+        hubctl("diff", "hr", "web", "--path", bad),
+        hubctl("diff", "hr", "web", "--revision", commit),
+        hubctl("diff", "hr", "web", "--revision", "nowhere"),
+        hubctl("diff", "hr", "nobody"),
+    )
+    nothing = f"member {member}: 0 of 1 release would change; no change\n"
+    assert (same.code, same.out, same.err) == (0, nothing, "")
+    assert (known.code, known.out, known.err) == (0, nothing, "")
+    assert re.fullmatch(
+        rf"HelmRelease {scene.names['ns']}/web on member {member}: web@1\.0\.0\+\w{{12}} → web@1\.0\.0\+\w{{12}}\n"
+        rf"  ~ Deployment/{target}/web changed\n      spec\.replicas: 1 → 5\n\n"
+        rf"member {member}: 1 of 1 release would change; 1 changed\n",
+        changed.out,
+    )
+    assert (changed.code, changed.err) == (1, "")
+    assert refused.code == 2
+    assert f"  ! Service/{target}/web refused: " in refused.out
+    assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+    assert "has no revision 'nowhere'" in unknown.err
+    assert (nobody.code, nobody.err.count("\n")) == (2, 1)
+
+
 async def test_a_rollback_stays_until_the_next_change(hubctl, scene):
     await scene.push({"web/values.yaml": {"replicas": 2}})
     await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
@@ -173,7 +213,7 @@ async def test_a_rollback_that_fails_is_not_tried_again(hubctl, scene):
     await scene.expect(stalled)
     assert (await hubctl("reconcile", "hr", "failing")).code == 1
     await scene.expect(stalled)
-    await scene.expect({f"revisions member1:{scene.names['ns']}/failing": ["1 superseded", "2 superseded", "3 failed"]})
+    await scene.expect({f"revisions member1:{scene.names['ns']}/failing": ["1 superseded", "2 deployed", "3 failed"]})
 
 
 NEVER = {"podAnnotations": {"hubctl.io/kwok-never-ready": "true"}}
