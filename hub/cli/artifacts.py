@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hub.kube.client import Client
 
-_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)(\.svc(\.[a-z0-9.-]+?)?)?\.?")
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\.[a-z0-9.-]+?)?\.?")
 _TIMEOUT = 120.0
 
 
@@ -24,7 +24,7 @@ def proxied(url: str) -> str | None:
     """Return the path by which the API server passes a request on to a Service; None when the host is none."""
     parts = urlsplit(url)
     found = _SERVICE.fullmatch(parts.hostname or "")
-    if found is None or found["namespace"].isdigit():
+    if found is None:
         return None
     port = f":{parts.port}" if parts.port else ""
     scheme = f"{parts.scheme}:" if parts.scheme == "https" else ""

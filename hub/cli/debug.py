@@ -61,13 +61,14 @@ async def _values(cluster: Cluster, raw: dict[str, Any]) -> dict[str, Any]:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
+    from hub.cli.artifacts import detour
     from hub.cli.failures import Failed
     from hub.content.values import ValuesError
     from hub.release.explain_read import reading
     from hub.release.layers import combine
 
     with TemporaryDirectory(prefix="hubctl-") as folder:
-        async with reading(cluster.client, Path(folder)) as reader:
+        async with reading(cluster.client, Path(folder), reach=detour(cluster.client)) as reader:
             story = await reader.read(raw)
     try:
         return combine(story.layers, story.inline)

@@ -109,12 +109,13 @@ async def _read(cluster: Cluster, name: str, artifacts: str) -> Story:
     from tempfile import TemporaryDirectory
 
     from hub.api.helm import HelmRelease
+    from hub.cli.artifacts import detour
     from hub.cli.objects import read
     from hub.release.explain_read import reading
 
     raw = await read(cluster, HelmRelease.KIND, name)
     with TemporaryDirectory(prefix="hubctl-") as folder:
-        async with reading(cluster.client, Folder(folder), artifacts) as reader:
+        async with reading(cluster.client, Folder(folder), artifacts, detour(cluster.client)) as reader:
             return await reader.read(raw)
 
 
