@@ -2,7 +2,8 @@
 """
 ``python docs/cli/generate.py [--check]``: write the reference of ``hubctl`` and ``hub`` from the commands themselves.
 
-One page for each program, one section for each verb: what ``--help`` says, so that the two never differ.
+One page for each verb of ``hubctl``, with a section for each of its subcommands: what ``--help`` says, so that the two
+never differ.
 """
 
 from __future__ import annotations
@@ -20,23 +21,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WIDTH = 100
+_NOTE = "Written by `make docs` from the program's own help."
 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
-    return {"hubctl.md": _page(hubctl, "hubctl"), "hub.md": _page(hub, "hub")}
+    context = _context(hubctl, "hubctl", None)
+    found = {"hub.md": _page(hub, "hub", None), "hubctl.md": _overview(context)}
+    for name in hubctl.list_commands(context):
+        if (verb := hubctl.get_command(context, name)) is not None:
+            found[f"hubctl_{name}.md"] = _page(verb, f"hubctl {name}", context)
+    return found
 
 
-def _page(program: click.Command, name: str) -> str:
-    sections = [f"# {name}", "Written by `make docs` from the program's own help."]
-    for words, context in _commands(program, name, None):
-        sections += [f"## {words}", f"```\n{context.get_help().rstrip()}\n```"]
+def _overview(context: click.Context) -> str:
+    rows = []
+    for name in hubctl.list_commands(context):
+        verb = hubctl.get_command(context, name)
+        rows.append(f"- [hubctl {name}](hubctl_{name}.md): {((verb and verb.help) or '').strip().splitlines()[0]}")
+    sections = ["# hubctl", _NOTE, f"```\n{context.get_help().rstrip()}\n```", "## Verbs", "\n".join(rows)]
     return "\n\n".join(sections) + "\n"
 
 
-def _commands(command: click.Command, words: str, parent: click.Context | None) -> Iterator[tuple[str, click.Context]]:
+def _page(command: click.Command, title: str, parent: click.Context | None) -> str:
+    sections = [f"# {title}", _NOTE]
+    for words, context in _commands(command, title, parent):
+        sections += [*([f"## {words}"] if words != title else []), f"```\n{context.get_help().rstrip()}\n```"]
+    return "\n\n".join(sections) + "\n"
+
+
+def _context(command: click.Command, words: str, parent: click.Context | None) -> click.Context:
     settings = {**command.context_settings, "terminal_width": _WIDTH}
-    context = click.Context(command, info_name=words.rsplit(maxsplit=1)[-1], parent=parent, **settings)
+    return click.Context(command, info_name=words.rsplit(maxsplit=1)[-1], parent=parent, **settings)
+
+
+def _commands(command: click.Command, words: str, parent: click.Context | None) -> Iterator[tuple[str, click.Context]]:
+    context = _context(command, words, parent)
     yield words, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -46,16 +66,19 @@ def _commands(command: click.Command, words: str, parent: click.Context | None) 
 
 def main(args: list[str]) -> int:
     """Write the pages, or with ``--check`` tell whether they are fresh."""
-    folder = Path(__file__).parent
+    folder, texts = Path(__file__).parent, pages()
     stale = [
-        name for name, text in pages().items() if not (folder / name).is_file() or (folder / name).read_text() != text
+        name for name, text in texts.items() if not (folder / name).is_file() or (folder / name).read_text() != text
     ]
+    gone = [path for path in folder.glob("*.md") if path.name not in texts]
     if "--check" in args:
-        for name in stale:
+        for name in [*stale, *(path.name for path in gone)]:
             sys.stderr.write(f"docs/cli/{name} is not what the program says; run 'make docs'\n")
-        return 1 if stale else 0
-    for name, text in pages().items():
+        return 1 if stale or gone else 0
+    for name, text in texts.items():
         (folder / name).write_text(text)
+    for path in gone:
+        path.unlink()
     return 0
 
 

@@ -49,6 +49,9 @@ RemediationStrategy = Literal["rollback", "uninstall"]
 VALUES_LAYERS = "hubctl.io/values-layers"
 """Annotation of a HelmRelease: a YAML list of :class:`ValuesLayer`."""
 
+ROLLBACK = "hubctl.io/rollback"
+"""Annotation of a HelmRelease: the rollback that ``hubctl rollback`` asked for, which holds until the next change."""
+
 DriftMode = Literal["enabled", "warn", "disabled"]
 
 _TIMEOUT = "Longest time for any one Kubernetes operation of it, e.g. a hook. Default: spec.timeout."

@@ -1,4 +1,4 @@
-"""The shape of every verb that takes a kind: its help has examples and lists the kinds there are."""
+"""The shape of verbs: their help has examples, and lists the kinds there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from typing import Any
 import click
 
 
-class KindCommand(click.Command):
+class ExampleCommand(click.Command):
+    """
+    A verb whose help has examples.
+
+    Args:
+        examples: Command lines, and what each does.
+    """
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        """Write the examples."""
+        if self._examples:
+            with formatter.section("Examples"):
+                formatter.write_dl([(f"hubctl {line}", text) for line, text in self._examples], col_max=50)
+
+
+class KindCommand(ExampleCommand):
     """
     A verb on objects.
 
@@ -16,20 +35,15 @@ class KindCommand(click.Command):
         several: It takes ``all`` too.
     """
 
-    def __init__(
-        self, *args: Any, examples: tuple[tuple[str, str], ...] = (), several: bool = False, **more: Any
-    ) -> None:
+    def __init__(self, *args: Any, several: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._examples = examples
         self._several = several
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write examples, then the kinds; the registry is read only now, when somebody asks."""
         from hub.api.registry import KINDS
 
-        if self._examples:
-            with formatter.section("Examples"):
-                formatter.write_dl([(f"hubctl {line}", text) for line, text in self._examples])
+        super().format_epilog(ctx, formatter)
         rows = [
             (kind.name, ", ".join(dict.fromkeys([*kind.names, kind.api.plural, *kind.short_names]))) for kind in KINDS
         ]

@@ -12,19 +12,34 @@ class _DurationType(click.ParamType[float]):
 
     name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds. Anything but a positive duration is a usage error."""
-        from hub.api.duration import Duration
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ARG002
+        """Return seconds. Raises ``BadInput`` for anything but a positive duration."""
+        return value if isinstance(value, float) else _seconds(value)
 
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = Duration(value).seconds
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds <= 0:
-            self.fail(f"'{value}' is not longer than nothing", param, ctx)
-        return seconds
+
+class _GoDurationType(click.ParamType[str]):
+    """A Go duration that goes into an object as it is."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the text. Raises ``BadInput`` for anything but a positive duration."""
+        _seconds(value)
+        return str(value)
+
+
+def _seconds(value: Any) -> float:
+    from hub.api.duration import Duration
+    from hub.cli.failures import BadInput
+
+    try:
+        seconds = Duration(value).seconds
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    if seconds <= 0:
+        raise BadInput(f"'{value}' is not longer than nothing")
+    return seconds
 
 
 TIMEOUT = _DurationType()
+DURATION = _GoDurationType()

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import click
+
 from hub.errors import ApiError, Forbidden, HubError, NotFound, Unauthorized
 
 
 class Failed(HubError):
-    """What was asked did not come true; the message says everything."""
+    """
+    What was asked did not come true; the message says everything.
 
-    def __init__(self, message: str) -> None:
+    Attributes:
+        code: What the program exits with.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
         super().__init__("Failed", message)
+        self.code = code
+
+
+class BadInput(click.ClickException):
+    """What was given can be understood as a command, but not as what it stands for: a kind, a duration, a file."""
+
+    exit_code = 1
+
+
+def code_of(error: Exception) -> int:
+    """Return what the program exits with after an error."""
+    return error.code if isinstance(error, Failed) else 1
 
 
 def explain(error: Exception) -> str | None:
@@ -28,6 +47,8 @@ def explain(error: Exception) -> str | None:
             return f"{_line(error)}; log in again or choose another --context"
         case Forbidden():
             return f"{_line(error)}; ask whoever runs the hub for a role that may"
+        case NotFound() if (error.body.get("details") or {}).get("kind") == "namespaces":
+            return f"{_line(error)}; 'kubectl create namespace' makes it"
         case NotFound() if is_missing_kind(error):
             return f"{_line(error)}: is this the hub's cluster? 'kubectl apply -f crds/' installs the hub's kinds"
         case HubError():

@@ -13,6 +13,7 @@ from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
     from hub.api.kind import Kind
+    from hub.cli.jsonpath import Part
     from hub.cli.kinds import Selection
     from hub.cli.scope import Cluster
     from hub.cli.selector import StatusSelector
@@ -27,19 +28,41 @@ class Question:
         form: The empty word is the table.
         labels: Label selector; None for all.
         status: Only objects whose condition matches; None for all.
+        template: What to print instead of a table; None for none.
+        source: The column SOURCE is shown.
     """
 
     selection: Selection
-    form: Literal["", "wide", "json", "yaml", "name"]
+    form: Literal["", "wide", "json", "yaml", "name", "jsonpath"]
     labels: str | None
     status: StatusSelector | None
     header: bool
     everywhere: bool
+    template: tuple[Part, ...] = ()
+    source: bool = False
 
     def wants(self, raw: dict[str, Any]) -> bool:
         """Whether an object is asked for."""
         names = self.selection.names
         return (not names or raw["metadata"]["name"] in names) and (self.status is None or self.status.matches(raw))
+
+
+class _Form(click.ParamType[str]):
+    """A form of output, or a template of one."""
+
+    name = "form"
+    _NAMES = ("wide", "json", "yaml", "name")
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002  # click's signature
+        return f"[{'|'.join(self._NAMES)}|jsonpath=TEMPLATE]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the form as it is; what there is not is a usage error."""
+        text = str(value)
+        if text not in self._NAMES and not text.startswith("jsonpath="):
+            names = ", ".join(f"'{one}'" for one in (*self._NAMES, "jsonpath=TEMPLATE"))
+            self.fail(f"'{text}' is not one of {names}.", param, ctx)
+        return text
 
 
 @click.command(
@@ -53,29 +76,41 @@ class Question:
     ),
 )
 @click.argument("words", metavar="KIND [NAME]...", nargs=-1)
-@scope_options(everywhere=True)
-@click.option("-o", "--output", "form", type=click.Choice(["wide", "json", "yaml", "name"]), help="Default: a table.")
+@click.option("-o", "--output", "form", type=_Form(), help="Default: a table.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
-@click.option("-l", "--selector", "labels", metavar="LABELS", help="Only objects with these labels, e.g. app=web.")
+@click.option(
+    "-l",
+    "--selector",
+    "--label-selector",
+    "labels",
+    metavar="LABELS",
+    help="Only objects with these labels, e.g. app=web.",
+)
 @click.option("--status-selector", metavar="TYPE=STATUS", help="Only objects in this condition, e.g. Ready=False.")
+@click.option("--show-source", is_flag=True, help="A column that names what each object is made from.")
 @click.option("--no-header", is_flag=True, help="Rows only.")
+@scope_options(everywhere=True)
 def get(
     words: tuple[str, ...],
     scope: Scope,
     *,
-    form: Literal["wide", "json", "yaml", "name"] | None,
+    form: str | None,
     watch: bool,
     labels: str | None,
     status_selector: str | None,
+    show_source: bool,
     no_header: bool,
 ) -> None:
     """List objects and how they are."""
     from hub.cli.kinds import select
     from hub.cli.selector import StatusSelector
 
+    shape: Any = (form or "").partition("=")
     question = Question(
         selection=select(words, several=True),
-        form=form or "",
+        form=shape[0],
+        template=_template(shape[2]) if shape[0] == "jsonpath" else (),
+        source=show_source,
         labels=labels,
         status=StatusSelector.parse(status_selector) if status_selector else None,
         header=not no_header,
@@ -86,15 +121,41 @@ def get(
     asyncio.run(_follow(scope, question) if watch else _once(scope, question))
 
 
+def _template(text: str) -> tuple[Part, ...]:
+    from hub.cli.jsonpath import parse
+
+    return parse(text)
+
+
 async def _once(scope: Scope, question: Question) -> None:
     from hub.cli.printer import print_once
+    from hub.cli.say import Say
 
-    async with connect(scope) as cluster:
-        found = await asyncio.gather(*(_list(cluster, kind, question) for kind in question.selection.kinds))
+    async with connect(scope) as cluster, Say().busy("asking the hub's API server"):
+        found = await _found(cluster, question)
         listed = list(zip(question.selection.kinds, found, strict=True))
-        if question.form not in ("json", "yaml") or question.selection.names:
-            _complain_if_missing(listed, question, cluster)
+        if question.form not in ("json", "yaml", "jsonpath") or question.selection.names:
+            await _complain_if_missing(listed, question, cluster)
     print_once(question, listed)
+
+
+async def _found(cluster: Cluster, question: Question) -> list[list[dict[str, Any]]]:
+    """
+    Return the objects of each kind; of several kinds those that the cluster does not know have none.
+
+    Raises:
+        NotFound: It knows none of them.
+    """
+    from hub.cli.failures import is_missing_kind
+    from hub.errors import NotFound
+
+    kinds = question.selection.kinds
+    found = await asyncio.gather(*(_list(cluster, kind, question) for kind in kinds), return_exceptions=True)
+    errors = [one for one in found if isinstance(one, BaseException)]
+    for error in errors:
+        if not (isinstance(error, NotFound) and is_missing_kind(error)) or len(errors) == len(kinds):
+            raise error
+    return [one if isinstance(one, list) else [] for one in found]
 
 
 async def _list(cluster: Cluster, kind: Kind, question: Question) -> list[dict[str, Any]]:
@@ -111,11 +172,15 @@ async def _named(cluster: Cluster, kind: Kind, question: Question) -> list[dict[
     return [raw for raw in found if question.wants(raw)]
 
 
-def _complain_if_missing(listed: list[tuple[Kind, list[dict[str, Any]]]], question: Question, cluster: Cluster) -> None:
+async def _complain_if_missing(
+    listed: list[tuple[Kind, list[dict[str, Any]]]], question: Question, cluster: Cluster
+) -> None:
     from hub.cli.failures import Failed
+    from hub.cli.objects import require_namespace
 
     if any(objects for _, objects in listed):
         return
+    await require_namespace(cluster)
     kinds = [kind.name for kind, _ in listed]
     what = f"{kinds[0]} objects" if len(kinds) == 1 else "objects"
     hint = "" if question.everywhere else " (-A looks in all namespaces)"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from hub.api.kind import Kind
 
-_SOURCES = ("source", "sources")
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -35,7 +33,8 @@ def select(words: Sequence[str], *, several: bool = False) -> Selection:
         several: ``all`` and ``sources all`` are possible.
 
     Raises:
-        click.UsageError: No kind, or none that exists; the message suggests one.
+        click.UsageError: No kind.
+        BadInput: None that exists; the message suggests one.
     """
     if not words:
         raise click.UsageError(f"which kind? One of: {_offer(several=several)}")
@@ -68,8 +67,8 @@ def _several(words: Sequence[str]) -> Selection | None:
     lowered = [word.lower() for word in words]
     if lowered[0] == "all":
         kinds, rest = KINDS, words[1:]
-    elif lowered[0] in _SOURCES and lowered[1:2] == ["all"]:
-        kinds, rest = tuple(kind for kind in KINDS if kind.names[0].startswith("source ")), words[2:]
+    elif (group := _group(lowered[0])) and lowered[1:2] == ["all"]:
+        kinds, rest = tuple(kind for kind in KINDS if kind.names[0].startswith(f"{group} ")), words[2:]
     else:
         return None
     if rest:
@@ -86,7 +85,15 @@ def _one(words: Sequence[str]) -> Selection:
     kind, slash, name = words[0].partition("/")
     if slash:
         return _one([kind, name, *words[1:]])
-    raise click.UsageError(_unknown(words))
+    from hub.cli.failures import BadInput
+
+    raise BadInput(_unknown(words))
+
+
+def _group(word: str) -> str:
+    """Return the first word of kinds that have two, from its singular or plural; empty when there is none such."""
+    groups = {kind.names[0].partition(" ")[0] for kind in KINDS if " " in kind.names[0]}
+    return next((group for group in groups if word in (group, f"{group}s")), "")
 
 
 def _names(words: Sequence[str]) -> tuple[str, ...]:
@@ -95,9 +102,9 @@ def _names(words: Sequence[str]) -> tuple[str, ...]:
 
 def _unknown(words: Sequence[str]) -> str:
     first = words[0].lower()
-    if first in _SOURCES:
-        which = f"there is no source '{words[1]}'" if len(words) > 1 else "which source?"
-        return f"{which} One of: {', '.join(k.names[0] for k in KINDS if k.names[0].startswith('source '))}"
+    if group := _group(first):
+        which = f"there is no {group} '{words[1]}'" if len(words) > 1 else f"which {group}?"
+        return f"{which} One of: {', '.join(k.names[0] for k in KINDS if k.names[0].startswith(f'{group} '))}"
     known = {word: kind for kind in KINDS for word in _words(kind)}
     guess = difflib.get_close_matches(" ".join(words[:2]).lower(), known, 1) or difflib.get_close_matches(
         first, known, 1

@@ -7,71 +7,62 @@ Exit codes: 0 what was asked came true, 1 it did not, 2 the command line makes n
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import sys
-from typing import NamedTuple
 
 import click
 
 from hub import __version__
+from hub.cli.lazy import LazyGroup, Verb
 from hub.cli.scope import group_options
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
-class Verb(NamedTuple):
-    """A subcommand: where its click command is, and what ``hubctl --help`` says about it."""
-
-    module: str
-    attribute: str
-    help: str
-
-
 VERBS: dict[str, Verb] = {
+    "status": Verb("hub.cli.status", "status", "Show the fleet on one screen."),
     "get": Verb("hub.cli.get", "get", "List objects and how they are."),
+    "why": Verb(
+        "hub.cli.why",
+        "why",
+        "Tell what is wrong with a release, and the way out.",
+    ),
     "reconcile": Verb("hub.cli.reconcile", "reconcile", "Let the hub look at an object now, and wait for the outcome."),
     "suspend": Verb("hub.cli.suspend", "suspend", "Let the hub leave objects alone."),
     "resume": Verb("hub.cli.suspend", "resume", "Let the hub take care of suspended objects again."),
+    "rollback": Verb(
+        "hub.cli.rollback",
+        "rollback",
+        "Go back to an older revision, until the next change.",
+    ),
+    "history": Verb("hub.cli.history", "history", "List the revisions of a release, as its member has them."),
+    "diff": Verb("hub.cli.diff", "diff", "Show what an upgrade would change on each member, before it happens."),
     "values": Verb("hub.cli.values", "values", "Tell where the values of a release come from."),
+    "create": Verb("hub.cli.create", "create", "Create or update objects, or print them."),
+    "delete": Verb("hub.cli.delete", "delete", "Delete objects, after saying what goes with them."),
+    "export": Verb("hub.cli.export", "export", "Print objects as YAML, without status and book-keeping."),
+    "build": Verb("hub.cli.build", "build", "Build an artifact from a folder, or the manifests of a release."),
+    "push": Verb("hub.cli.artifact", "push", "Push an artifact to a registry."),
+    "pull": Verb("hub.cli.artifact", "pull", "Pull an artifact from a registry."),
+    "events": Verb("hub.cli.events", "events", "Show what happened to the hub's objects."),
+    "logs": Verb("hub.cli.logs", "logs", "Show what the hub, or Flux's controllers, wrote about objects."),
+    "tree": Verb("hub.cli.tree", "tree", "Show what an object applied, or what is made from a source."),
+    "trace": Verb("hub.cli.trace", "trace", "Tell which release and commit an object comes from."),
+    "stats": Verb("hub.cli.stats", "stats", "Count objects of each kind by state."),
+    "debug": Verb("hub.cli.debug", "debug", "Show one aspect of an object in full."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
+    "version": Verb("hub.cli.version", "version", "Tell the versions of this program and of the hub."),
+    "completion": Verb(
+        "hub.cli.completion",
+        "completion",
+        "Print the completion script of a shell.",
+    ),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose subcommands are imported when one of them is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the verbs in the order in which people meet them."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import one verb."""
-        verb = VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(verb.module), verb.attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest a verb for one that does not exist."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
-
-            guess = difflib.get_close_matches(args[0], VERBS, 1)
-            hint = f"did you mean '{guess[0]}'?" if guess else f"there are: {', '.join(VERBS)}"
-            raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the verbs without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, "--version", "-V", prog_name="hubctl")
 @group_options
 def hubctl() -> None:
@@ -99,19 +90,33 @@ def _run(args: list[str] | None) -> int:
         hubctl.main(args, prog_name="hubctl", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.UsageError as error:
+        _failed(_usage(error))
+        return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _failed(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception as error:
-        from hub.cli.failures import explain
-        from hub.cli.say import Say
+        from hub.cli.failures import code_of, explain
 
         sentence = explain(error)
         if sentence is None:  # a bug: the traceback is what helps
             raise
-        Say().failure(sentence)
-        return 1
+        _failed(sentence)
+        return code_of(error)
     sys.stdout.flush()  # a reader that went away is noticed here, not at exit
     return 0
+
+
+def _failed(sentence: str) -> None:
+    from hub.cli.say import Say
+
+    Say().failure(sentence)
+
+
+def _usage(error: click.UsageError) -> str:
+    """Return a usage error on one line, and where the usage is told."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return f"{text}; see '{error.ctx.command_path} --help'" if error.ctx else text

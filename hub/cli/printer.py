@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.document import written, written_list
+from hub.cli.output import terminal_width, write_lines
 from hub.cli.rows import Layout
 from hub.cli.say import colourful
 from hub.cli.table import Table
@@ -30,13 +30,16 @@ def print_once(question: Question, listed: Listed) -> None:
             lines = _tables(question, listed)
         case "name":
             lines = [written("name", kind, raw) for kind, objects in listed for raw in objects]
+        case "jsonpath":
+            text = rendered(question, [raw for _, found in listed for raw in found])
+            lines = [text.removesuffix("\n")] if text else []
         case form:
             objects = [(kind, raw) for kind, found in listed for raw in found]
             if len(question.selection.names) == 1 and len(objects) == 1:
                 lines = [written(form, *objects[0])]
             else:
                 lines = [written_list(form, [raw for _, raw in objects])]
-    _write(lines)
+    write_lines(lines)
 
 
 @contextmanager
@@ -71,9 +74,25 @@ def _tables(question: Question, listed: Listed) -> list[str]:
 
 def _table(question: Question, kind: Kind) -> tuple[Layout, Table]:
     several = len(question.selection.kinds) > 1
-    layout = Layout(everywhere=question.everywhere, prefixed=several, wide=question.form == "wide")
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return layout, Table(layout.header(kind), width, colourful(sys.stdout))
+    layout = Layout(
+        everywhere=question.everywhere, prefixed=several, wide=question.form == "wide", source=question.source
+    )
+    return layout, Table(layout.header(kind), terminal_width(), colourful(sys.stdout))
+
+
+def rendered(question: Question, objects: Sequence[dict[str, Any]]) -> str:
+    """Return what the template says: about the one object that was named, or about the list."""
+    from hub.cli.jsonpath import render
+
+    is_one = len(question.selection.names) == 1 and len(objects) == 1
+    return render(question.template, objects[0] if is_one else {"kind": "List", "items": list(objects)})
+
+
+def rendered_one(question: Question, raw: dict[str, Any]) -> str:
+    """Return what the template says about one object."""
+    from hub.cli.jsonpath import render
+
+    return render(question.template, raw)
 
 
 def _sorted(objects: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -88,7 +107,8 @@ def _documents(question: Question) -> Show:
             if _is_shown(question, change):
                 mark = ["---"] if question.form == "yaml" else []
                 form: Any = question.form
-                _write([*mark, written(form, kind, change.object)])
+                one = rendered_one(question, change.object) if form == "jsonpath" else None
+                write_lines([*mark, one if one is not None else written(form, kind, change.object)])
 
     return show
 
@@ -116,16 +136,9 @@ def _lines(question: Question) -> Show:
         table.fit(rows)
         lines = table.title() if is_first and question.header else []
         lines += [line for row in rows for line in table.lines(row)]
-        _write(lines)
+        write_lines(lines)
 
     return show
-
-
-def _write(lines: Sequence[str]) -> None:
-    """Write at once, so that a reader of a pipe sees it now and a closed pipe is noticed here."""
-    if lines:
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
 
 
 def _is_shown(question: Question, change: Change) -> bool:

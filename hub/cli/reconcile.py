@@ -49,11 +49,11 @@ class Wish:
     ),
 )
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @click.option("--with-source", is_flag=True, help="Reconcile the chart and its source first.")
 @click.option("--force", is_flag=True, help="Release again even when nothing changed (HelmRelease).")
 @click.option("--reset", is_flag=True, help="Forget the failures so far, so that retries start anew (HelmRelease).")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait for one object.")
+@scope_options()
 def reconcile(
     words: tuple[str, ...], scope: Scope, *, with_source: bool, force: bool, reset: bool, timeout: float
 ) -> None:
@@ -78,9 +78,10 @@ async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], wish: Wish) -> 
 
 async def _one(cluster: Cluster, kind: Kind, name: str, wish: Wish, say: Say) -> None:
     from hub.cli.failures import Failed
-    from hub.cli.objects import read
+    from hub.cli.objects import read, require_there
 
     resource = kind.model.parse(await read(cluster, kind, name))
+    require_there(resource)
     if resource.spec.suspend:
         raise Failed(
             f"{kind.name} {resource.key.namespace}/{name} is suspended; 'hubctl resume {kind.names[0]} {name} "
@@ -98,7 +99,7 @@ async def _request(cluster: Cluster, resource: Resource, wish: Wish, say: Say) -
     from hub.cli.waiting import Wait
 
     kind, name = resource.KIND, resource.metadata.name
-    now = _now()
+    now = request_time()
     chosen = {REQUESTED_AT: True, FORCE_AT: wish.force, RESET_AT: wish.reset}
     say.action(f"annotating {kind.name} {name} in {cluster.namespace} namespace")
     body = {"metadata": {"annotations": {annotation: now for annotation, is_set in chosen.items() if is_set}}}
@@ -174,7 +175,7 @@ def _outcome(resource: Resource) -> str:
     return f"{verb} revision {found}" if found else "reconciliation completed"
 
 
-def _now() -> str:
+def request_time() -> str:
     """The time to the nanosecond, as the flux CLI writes it: two requests never look the same."""
     seconds, nanos = divmod(time.time_ns(), 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"

@@ -1,8 +1,9 @@
 """
 One object as a row of a table. Pure.
 
-Columns and words are those of the flux CLI: NAME REVISION SUSPENDED READY MESSAGE. The wide table adds the printer
-columns of the kind, so that a new kind needs nothing here; MESSAGE stays last, because it is long.
+Columns and words are those of the flux CLI: NAME, what :mod:`hub.cli.columns` says (mostly REVISION), SUSPENDED, READY,
+MESSAGE. The wide table adds the printer columns of the kind, so that a new kind needs nothing here; MESSAGE stays last,
+because it is long.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, parse_time
+from hub.cli.columns import ALWAYS_READY, columns_of, source_of, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,35 +38,50 @@ class Layout:
         everywhere: NAMESPACE leads, because objects of several are shown.
         prefixed: NAME is ``<kind>/<name>``, because several kinds are shown.
         wide: The kind's own columns are shown too.
+        source: SOURCE is shown, for kinds that are made from one.
     """
 
     everywhere: bool = False
     prefixed: bool = False
     wide: bool = False
+    source: bool = False
 
     def header(self, kind: Kind) -> list[str]:
         """Return the titles of the columns."""
         more = [title for title, _ in _wide(kind)] if self.wide else []
-        return [*(["NAMESPACE"] if self.everywhere else []), "NAME", "REVISION", "SUSPENDED", "READY", *more, "MESSAGE"]
+        front = [*(["NAMESPACE"] if self.everywhere else []), "NAME", *(["SOURCE"] if self.source else [])]
+        own = [column.title for column in columns_of(kind.name)]
+        return [*front, *own, *(["SUSPENDED"] if _can_rest(kind) else []), "READY", *more, "MESSAGE"]
 
     def row(self, kind: Kind, raw: dict[str, Any], now: datetime) -> list[str]:
         """Return the cells of one object, each a single line."""
         resource = kind.model.parse(raw)
         meta = resource.metadata
-        status, message = _ready(resource)
+        status, message = ready(resource)
         cells = [meta.namespace] if self.everywhere else []
         cells += [f"{kind.name.lower()}/{meta.name}" if self.prefixed else meta.name]
-        cells += [revision(resource), str(resource.spec.suspend), status]
+        cells += [source_of(raw)] if self.source else []
+        cells += [_shortened(resource, value(raw, column.path)) for column in columns_of(kind.name)]
+        cells += [*([str(resource.spec.suspend)] if _can_rest(kind) else []), status]
         if self.wide:
-            cells += [value(raw, resource, now) for _, value in _wide(kind)]
+            cells += [read(raw, resource, now) for _, read in _wide(kind)]
         return [" ".join(cell.split()) for cell in [*cells, message]]
 
 
-def _ready(resource: Resource) -> tuple[str, str]:
+def ready(resource: Resource) -> tuple[str, str]:
+    """Return status and message of ``Ready`` as tables show them."""
     condition = resource.status.condition(READY)
     if condition is None:
-        return "False", NOT_YET
+        if getattr(resource.spec, "type", None) == "oci" and resource.KIND.name == "HelmRepository":
+            return "True", "Helm repository is Ready"  # nothing is fetched for one, so nothing can fail
+        always = ALWAYS_READY.get(resource.KIND.name)
+        return ("True", always) if always else ("False", NOT_YET)
     return condition.status, _shortened(resource, condition.message)
+
+
+def _can_rest(kind: Kind) -> bool:
+    """Whether objects of a kind can be suspended."""
+    return "suspend" in type(kind.model().spec).model_fields
 
 
 def revision(resource: Resource) -> str:
@@ -90,7 +107,7 @@ def _wide(kind: Kind) -> list[tuple[str, Callable[[dict[str, Any], Any, datetime
 def _printed(column: Column) -> Callable[[dict[str, Any], Any, datetime], str]:
     """Evaluate the JSON path of a printer column; plain paths are all that there are besides conditions."""
 
-    def value(raw: dict[str, Any], _: Any, now: datetime) -> str:
+    def read(raw: dict[str, Any], _: Any, now: datetime) -> str:
         found: Any = raw
         for step in column.path.strip(".").split("."):
             found = found.get(step) if isinstance(found, dict) else None
@@ -98,7 +115,7 @@ def _printed(column: Column) -> Callable[[dict[str, Any], Any, datetime], str]:
             return ""
         return age(str(found), now) if column.type == "date" else str(found)
 
-    return value
+    return read
 
 
 def _member(_: Any, release: HelmRelease, __: Any) -> str:

@@ -38,8 +38,8 @@ _EVERY = click.option("--all", "every", is_flag=True, help="All objects of the k
 
 @click.command(cls=KindCommand)
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @_EVERY
+@scope_options()
 def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
     """
     Let the hub leave objects alone.
@@ -51,10 +51,10 @@ def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
 
 @click.command(cls=KindCommand)
 @click.argument("words", metavar="KIND NAME...", nargs=-1)
-@scope_options()
 @_EVERY
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are ready.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait for one object.")
+@scope_options()
 def resume(words: tuple[str, ...], scope: Scope, *, every: bool, wait: bool, timeout: float) -> None:
     """Let the hub take care of suspended objects again."""
     _order(words, scope, Order(suspend=False, every=every, timeout=timeout if wait else None))
@@ -83,11 +83,11 @@ async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], order: Order) -
 
 
 async def _one(cluster: Cluster, kind: Kind, name: str, order: Order, say: Say) -> None:
-    from hub.cli.objects import read
+    from hub.cli.objects import read, require_there
     from hub.cli.rows import revision
     from hub.cli.waiting import Wait
 
-    await read(cluster, kind, name)
+    require_there(kind.model.parse(await read(cluster, kind, name)))
     verb, done = ("suspending", "suspended") if order.suspend else ("resuming", "resumed")
     say.action(f"{verb} {kind.name} {name} in {cluster.namespace} namespace")
     await cluster.client.patch(kind.api, name, cluster.namespace, {"spec": {"suspend": order.suspend}})

@@ -73,9 +73,23 @@ class Table:
         room = self.width - indent if self.width else 0
         if room < _READABLE:
             return [text]
+        if "\x1b" in text:
+            return _wrapped_by_words(text, room)
         return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
 
     @staticmethod
     def _painted(title: str, cell: str) -> str:
         colour = _COLOURS.get(title, {}).get(cell.strip())
         return click.style(cell, fg=colour) if colour else cell
+
+
+def _wrapped_by_words(text: str, room: int) -> list[str]:
+    """Wrap text that has colours in it, which take no room."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and len(click.unstyle(longer)) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

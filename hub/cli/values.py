@@ -37,7 +37,6 @@ Examples:
 
 @values.command(epilog=_EXAMPLES)
 @click.argument("words", metavar="hr/NAME [KEY.PATH]", nargs=-1)
-@scope_options()
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
 )
@@ -47,6 +46,7 @@ Examples:
     default="",
     help="Where the hub's artifacts can be fetched from here. Default: where their addresses say.",
 )
+@scope_options()
 def explain(words: tuple[str, ...], scope: Scope, *, form: Literal["table", "json", "yaml"], artifacts: str) -> None:
     """
     Tell for each value of a release which layer set it, and what it overrode.
@@ -109,12 +109,13 @@ async def _read(cluster: Cluster, name: str, artifacts: str) -> Story:
     from tempfile import TemporaryDirectory
 
     from hub.api.helm import HelmRelease
+    from hub.cli.artifacts import detour
     from hub.cli.objects import read
     from hub.release.explain_read import reading
 
     raw = await read(cluster, HelmRelease.KIND, name)
     with TemporaryDirectory(prefix="hubctl-") as folder:
-        async with reading(cluster.client, Folder(folder), artifacts) as reader:
+        async with reading(cluster.client, Folder(folder), artifacts, detour(cluster.client)) as reader:
             return await reader.read(raw)
 
 
@@ -126,11 +127,7 @@ def _hint(warning: str, artifacts: str) -> str:
 
 
 def _print_table(found: Sequence[Explained]) -> None:
-    import shutil
-    import sys
-
-    from hub.cli.say import colourful
-    from hub.cli.table import Table
+    from hub.cli.output import write_table
 
     rows = [
         [
@@ -141,11 +138,7 @@ def _print_table(found: Sequence[Explained]) -> None:
         ]
         for one in found
     ]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    table = Table(["KEY", "VALUE", "SET BY", "OVERRIDES"], width, colourful(sys.stdout))
-    table.fit(rows)
-    lines = [*table.title(), *(line for row in rows for line in table.lines(row))]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_table(["KEY", "VALUE", "SET BY", "OVERRIDES"], rows)
 
 
 def _key(path: Path) -> str:
@@ -168,7 +161,7 @@ def _shown(one: Contribution) -> str:
 
 
 def _print_document(form: str, found: Sequence[Explained]) -> None:
-    import sys
+    from hub.cli.output import write_document
 
     documents = [
         {
@@ -178,13 +171,7 @@ def _print_document(form: str, found: Sequence[Explained]) -> None:
         }
         for one in found
     ]
-    if form == "json":
-        text = json.dumps(documents, indent=4, ensure_ascii=False)
-    else:
-        import yaml
-
-        text = yaml.safe_dump(documents, sort_keys=False, allow_unicode=True, width=10**6).rstrip("\n")
-    sys.stdout.write(text + "\n")
+    write_document(form, documents)
 
 
 def _documented(one: Contribution) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from hub.kube.transport import Transport
 from hub.kube.unreachable import Cause, Unreachable, explain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
     from hub.api.meta import Api
     from hub.kube.config import ClusterConfig
@@ -79,6 +79,7 @@ class Client:
         name: What logs call this cluster.
         user_agent: As the audit log of the server shows it.
         impersonate: User to act as, e.g. ``system:serviceaccount:ns:name``.
+        groups: Groups to act as a member of; only together with a user.
         timeout: Seconds for one call, retries included.
         connect_timeout: Seconds for TCP and TLS together.
     """
@@ -90,15 +91,17 @@ class Client:
         name: str = "hub",
         user_agent: str = USER_AGENT,
         impersonate: str | None = None,
+        groups: Sequence[str] = (),
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
     ) -> None:
         self.config = config
         self.name = name
         self.address = config.address
-        headers = {"User-Agent": user_agent}
+        headers = CIMultiDict({"User-Agent": user_agent})
         if impersonate:
             headers["Impersonate-User"] = impersonate
+            headers.extend([("Impersonate-Group", group) for group in groups])
         self._transport = Transport(config, headers, _open_pool, timeout=timeout, connect_timeout=connect_timeout)
 
     # Reading

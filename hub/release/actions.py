@@ -91,6 +91,9 @@ class Actions:
                 case Action.ROLLBACK:
                     chosen = options.rollback(release, was_server_side=was_server_side)
                     await self.helm.rollback(run, _rollback_version(release), chosen)
+                case Action.REVERT if request.desired.hold is not None:
+                    chosen = options.rollback(release, was_server_side=was_server_side)
+                    await self.helm.rollback(run, request.desired.hold.to, chosen)
                 case Action.UNINSTALL:
                     await self.helm.uninstall(run, options.uninstall(release))
                 case Action.TEST:
@@ -257,7 +260,7 @@ def _forced(release: HelmRelease, action: Action) -> bool:
     match action:
         case Action.UPGRADE:
             return bool(release.spec.upgrade and release.spec.upgrade.force)
-        case Action.ROLLBACK:
+        case Action.ROLLBACK | Action.REVERT:
             return bool(release.spec.rollback and release.spec.rollback.force)
         case _:
             return False

@@ -19,11 +19,13 @@ from hub.content.values import values_digest
 from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient
 from hub.kube.mapper import Mapper
 from hub.members.pool import REASON as NO_CLIENT
-from hub.release import deletion, dependencies, gojson, history, messages, remediation
+from hub.release import deletion, dependencies, history, messages, remediation
 from hub.release.actions import Actions, stamp_of
 from hub.release.chart import Charts, ChartSource
 from hub.release.drift import Drift
 from hub.release.health import HealthChecks, compile_checks
+from hub.release.hold import requested
+from hub.release.inputs import inputs_of
 from hub.release.layer_refs import sources_of
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from hub.members.member import Member
     from hub.members.pool import Pool
     from hub.release.helm import Helm
+    from hub.release.inputs import Inputs
     from hub.release.postrender import PostRenderers
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
@@ -228,7 +231,7 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
     identity = (release.metadata.uid, source.name, source.version, source.artifact.digest, config, forced)
     test = release.spec.test
     block = remediation.active(release)
-    renderers, metadata = _renderers_digest(release), _metadata_digest(release)
+    inputs = inputs_of(release, source.version, config)
     return Desired(
         chart_name=source.name,
         chart_version=source.version,
@@ -237,41 +240,21 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
         attempt=hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32],
         test=bool(test and test.enable),
         ignore_test_failures=bool(block.ignore_tests if block else test and test.ignore_failures),
-        changed=_changed(release, renderers, metadata),
-        post_renderers_digest=renderers,
-        common_metadata_digest=metadata,
+        changed=_changed(release, inputs),
+        post_renderers_digest=inputs.renderers,
+        common_metadata_digest=inputs.metadata,
+        hold=requested(release, inputs),
     )
 
 
-def _changed(release: HelmRelease, renderers: str, metadata: str) -> str:
+def _changed(release: HelmRelease, inputs: Inputs) -> str:
     """Return what besides chart and values has to be applied again; only a new spec can have changed it."""
     status = release.status
     if status.observed_generation == release.metadata.generation:
         return ""
-    if renderers != status.observed_post_renderers_digest:
+    if inputs.renderers != status.observed_post_renderers_digest:
         return "postrenderers digest has changed"
-    return "common metadata digest has changed" if metadata != status.observed_common_metadata_digest else ""
-
-
-def _metadata_digest(release: HelmRelease) -> str:
-    common = release.spec.common_metadata
-    return _go_digest(common.dump()) if common else ""
-
-
-def _renderers_digest(release: HelmRelease) -> str:
-    """Return the digest of ``spec.postRenderers``, its fields in the order of Flux's Go types."""
-    if not release.spec.post_renderers:
-        return ""
-    renderers = []
-    for one in release.spec.post_renderers:
-        changes = one.kustomize.dump() if one.kustomize else {}
-        first = {key: changes.pop(key) for key in ("patches", "images") if key in changes}
-        renderers.append({"kustomize": first | changes} if one.kustomize else {})
-    return _go_digest(renderers)
-
-
-def _go_digest(value: object) -> str:
-    return "sha256:" + hashlib.sha256(f"{gojson.dumps(value)}\n".encode()).hexdigest()
+    return "common metadata digest has changed" if inputs.metadata != status.observed_common_metadata_digest else ""
 
 
 def _reset_failures(release: HelmRelease, desired: Desired, member: Member) -> None:

@@ -103,7 +103,7 @@ class Drift:
         return failures
 
     async def _compare(self, item: dict[str, Any], target: Target, rules: list[IgnoreRule]) -> Change | None:
-        desired = self._as_applied(item, target)
+        desired = as_applied(item, target, self._stamp)
         if _is_excluded(desired):
             return None
         ref = manifest.ref(desired)
@@ -123,21 +123,8 @@ class Drift:
         wanted = await self._member.call(
             lambda client: client.apply(api, desired, force=True, dry_run=True, manager=MANAGER)
         )
-        operations = jsondiff.diff(_comparable(live), _comparable(wanted), ignored)
+        operations = jsondiff.diff(comparable(live), comparable(wanted), ignored)
         return Change(ref, api, desired, tuple(operations)) if operations else None
-
-    def _as_applied(self, item: dict[str, Any], target: Target) -> dict[str, Any]:
-        """Return an object as helm applied it: with its own marks, our stamp, and its namespace filled in."""
-        meta = dict(item.get("metadata") or {})
-        labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm", **self._stamp.labels}
-        annotations = {
-            **(meta.get("annotations") or {}),
-            "meta.helm.sh/release-name": target.name,
-            "meta.helm.sh/release-namespace": target.namespace,
-            **self._stamp.annotations,
-        }
-        meta |= {"labels": labels, "annotations": annotations, "namespace": meta.get("namespace") or target.namespace}
-        return item | {"metadata": meta}
 
 
 async def _undo(client: Client, *, change: Change) -> None:
@@ -152,7 +139,22 @@ async def _undo(client: Client, *, change: Change) -> None:
         await client.apply(change.api, change.desired, force=True, manager=MANAGER)
 
 
-def _comparable(item: dict[str, Any]) -> dict[str, Any]:
+def as_applied(item: dict[str, Any], target: Target, stamp: Stamp) -> dict[str, Any]:
+    """Return an object as helm applies it: with its own marks, our stamp, and its namespace filled in."""
+    meta = dict(item.get("metadata") or {})
+    labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm", **stamp.labels}
+    annotations = {
+        **(meta.get("annotations") or {}),
+        "meta.helm.sh/release-name": target.name,
+        "meta.helm.sh/release-namespace": target.namespace,
+        **stamp.annotations,
+    }
+    meta |= {"labels": labels, "annotations": annotations, "namespace": meta.get("namespace") or target.namespace}
+    return item | {"metadata": meta}
+
+
+def comparable(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an object without its status and what the API server notes about it."""
     meta = {key: value for key, value in (item.get("metadata") or {}).items() if key not in _SERVER_FIELDS}
     return {key: value for key, value in item.items() if key != "status"} | {"metadata": meta}
 

@@ -32,7 +32,7 @@ from hub.runtime.cache import Cache
 from hub.runtime.secrets import SecretReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from hub.kube.client import Client
@@ -85,13 +85,21 @@ class Reader:
         """
         release = HelmRelease.parse(raw)
         story = Story(release, inline_of(release))
-        for key in sources_of(release):
-            await self._fetch(key)
         chart = next(iter([await self._fetch(key) for key in chart_of(release)]), None)
         await self._read_chart(story, chart)
-        # The chart is not asked for its revision: what is there now is shown, whatever is being built.
-        story.layers = (await Values(SecretReader(self._client), self._files).gather(release, None)).layers
+        story.layers = await self.layers(release)
         return story
+
+    async def layers(self, release: HelmRelease) -> list[Layer]:
+        """Return what a release adds to its chart's values. Raises as :meth:`read`."""
+        for key in sources_of(release):
+            await self._fetch(key)
+        # The chart is not asked for its revision: what is there now counts, whatever is being built.
+        return (await Values(SecretReader(self._client), self._files).gather(release, None)).layers
+
+    def assume(self, raw: dict[str, Any]) -> None:
+        """Take an object to be like this, whatever the API server says."""
+        self._cache.put(raw)
 
     async def _read_chart(self, story: Story, chart: Any) -> None:
         if not isinstance(chart, HelmChart) or chart.status.artifact is None:
@@ -166,14 +174,17 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(client: Client, folder: Path, base_url: str = "") -> AsyncIterator[Reader]:
-    """Give a reader that keeps what it downloads in a folder."""
+async def reading(
+    client: Client, folder: Path, base_url: str = "", reach: Callable[[aiohttp.ClientSession], Any] = lambda one: one
+) -> AsyncIterator[Reader]:
+    """Give a reader that keeps what it downloads in a folder; ``reach`` may put a detour around the HTTP session."""
     store = Store(folder / "store", "")
     await store.prepare()
     trees = Trees(folder / "trees")
     await trees.prepare()
     try:
         async with aiohttp.ClientSession() as session:
-            yield Reader(client, ArtifactReader(store, lambda: session, retries=_RETRIES), trees, base_url)
+            way = reach(session)
+            yield Reader(client, ArtifactReader(store, lambda: way, retries=_RETRIES), trees, base_url)
     finally:
         store.close()

@@ -66,6 +66,7 @@ OLDEST = 4  # major version: server-side apply and its flags
 _log = logging.getLogger(__name__)
 
 _STDOUT_KEPT = 1 << 20  # bytes; `helm version` and a release's summary are far below
+_RELEASE_KEPT = 256 << 20  # a release as JSON, chart included
 _STDERR_KEPT = 1 << 16
 _TAIL_LINES = 40
 _TAIL_CHARACTERS = 8192
@@ -174,6 +175,19 @@ class Helm(pyhelm3.Command):
         """Make another revision of a release."""
         return await self._act("upgrade", run, options or UpgradeOptions(), [run.name, str(chart)], values)
 
+    async def render(
+        self, run: Run, chart: Path, values: Mapping[str, Any], options: InstallOptions | UpgradeOptions
+    ) -> str:
+        """
+        Return the manifest that an install or upgrade would store, without its hooks; nothing is changed.
+
+        The member is asked for what the templates look up there.
+        """
+        verb = "install" if isinstance(options, InstallOptions) else "upgrade"
+        flags = [*options.flags(), "--dry-run=server", "--output=json"]
+        stdout, _ = await self._run(verb, run, flags, [run.name, str(chart)], values, kept=_RELEASE_KEPT)
+        return str(json.loads(stdout).get("manifest", ""))
+
     async def rollback(  # type: ignore[override]  # pyhelm3's has no way to say where
         self, run: Run, revision: int, options: RollbackOptions | None = None
     ) -> Output:
@@ -198,7 +212,21 @@ class Helm(pyhelm3.Command):
         operands: list[str],
         values: Mapping[str, Any] | None = None,
     ) -> Output:
-        argv = [verb, f"--kubeconfig={run.kubeconfig}", f"--namespace={run.namespace}", *options.flags()]
+        stdout, stderr = await self._run(verb, run, options.flags(), operands, values)
+        made = _REVISION.search(stdout)
+        return Output(int(made[1]) if made else None, _log_lines(run.redact(stderr)))
+
+    async def _run(
+        self,
+        verb: str,
+        run: Run,
+        flags: list[str],
+        operands: list[str],
+        values: Mapping[str, Any] | None,
+        *,
+        kept: int = _STDOUT_KEPT,
+    ) -> tuple[bytes, str]:
+        argv = [verb, f"--kubeconfig={run.kubeconfig}", f"--namespace={run.namespace}", *flags]
         if values is not None:
             argv.append("--values=-")
         argv += ["--", *operands]
@@ -206,12 +234,10 @@ class Helm(pyhelm3.Command):
         self._discovery.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have emptied the storage folder
         cache = tempfile.mkdtemp(dir=self._discovery)
         try:
-            stdout, stderr = await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache})
+            return await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache}, kept=kept)
         finally:
             # Some fifty folders: in a thread, or everybody else would wait (measured: a fifth of the loop's time).
             await asyncio.to_thread(shutil.rmtree, cache, ignore_errors=True)
-        made = _REVISION.search(stdout)
-        return Output(int(made[1]) if made else None, _log_lines(run.redact(stderr)))
 
     async def run(self, command: list[str], input: bytes | None = None) -> bytes:  # noqa: A002  # pyhelm3's name
         """Run any helm command; the one way by which pyhelm3 starts processes."""
@@ -227,6 +253,8 @@ class Helm(pyhelm3.Command):
         given: bytes | None,
         redact: Callable[[str], str] = str,
         more_env: Mapping[str, str] = MappingProxyType({}),
+        *,
+        kept: int = _STDOUT_KEPT,
     ) -> tuple[bytes, str]:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -241,9 +269,7 @@ class Helm(pyhelm3.Command):
             cwd=self._home,
             start_new_session=True,  # a group of its own, and no terminal to ask questions on
         )
-        talk = asyncio.gather(
-            _feed(process, given), _tail(process.stdout, _STDOUT_KEPT), _tail(process.stderr, _STDERR_KEPT)
-        )
+        talk = asyncio.gather(_feed(process, given), _tail(process.stdout, kept), _tail(process.stderr, _STDERR_KEPT))
         try:
             _, stdout, stderr = await asyncio.shield(talk)
             returncode = await process.wait()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hub.release.actions import Actions
     from hub.release.drift import Change, Drift
     from hub.release.health import HealthChecks
+    from hub.release.hold import Hold
     from hub.release.names import Target
     from hub.release.storage import Storage, StoredRelease
     from hub.runtime.events import Recorder
@@ -121,6 +122,8 @@ class Loop:
             conditions.mark("Remediated", "True", *messages.succeeded(Action.ROLLBACK, revision, chart))
             return Action.ROLLBACK
         desired = self._request.desired
+        if latest and desired.hold and desired.hold.judge(stored) is Status.IN_SYNC:
+            return Action.ROLLBACK
         if not stored.settled or (stored.attempt != desired.attempt and stored.owner != desired.owner):
             return None
         action = Action.UPGRADE if latest else Action.INSTALL
@@ -143,6 +146,8 @@ class Loop:
         except Stalled as stop:
             if stop.reason == "RetriesExceeded":
                 raise self._exhausted() from stop
+            if status is Status.ROLLBACK_FAILED and (told := self._request.attempt.conditions.get("Released")):
+                raise Stalled(stop.reason, told.message) from stop
             raise Stalled(stop.reason, f"Failed to perform remediation: {stop.message}") from stop
 
     async def _rollback_state(self, status: Status) -> Rollback:
@@ -165,6 +170,8 @@ class Loop:
                 await self._release(action, stored, found)
             case Action.ROLLBACK | Action.UNINSTALL if stored is not None:
                 await self._remediate(action, stored)
+            case Action.REVERT if stored is not None and request.desired.hold is not None:
+                await self._revert(stored, request.desired.hold)
             case Action.TEST if stored is not None:
                 await self._test(stored)
             case Action.CORRECT if stored is not None:
@@ -256,6 +263,24 @@ class Loop:
         request.attempt.conditions.mark("Remediated", "False", *words)
         status.failures += 1
         if after is not None and not _changed(stored, after):
+            raise Transient(*words)
+        self._warn(words)
+
+    async def _revert(self, stored: StoredRelease, hold: Hold) -> None:
+        """Go back to the revision that people asked for; no failure of it counts against the retries."""
+        request, status = self._request, self._request.release.status
+        error = await self._try(Action.REVERT, stored, ready=True)
+        after = await request.storage.latest(request.target)
+        if after is not None and _changed(stored, after) and not after.pending:
+            status.history = history.record(status.history, after, Action.ROLLBACK.value, before=stored)
+        if error is None and after is not None:
+            await self._take_stock(after)
+            request.attempt.conditions.delete("Remediated", "TestSuccess")
+            self._succeed(messages.reverted(str(after), hold.to, after.chart), "Released")
+            return
+        words = messages.not_reverted(str(request.target), hold.to, error.message if error else "no release")
+        request.attempt.conditions.mark("Released", "False", *words)
+        if after is None or after.pending or not _changed(stored, after):
             raise Transient(*words)
         self._warn(words)
 
@@ -400,6 +425,12 @@ class Loop:
         conditions = request.attempt.conditions
         status.history = history.truncated(status.history, ignore_tests=self._ignore_tests())
         latest = status.history[0] if status.history else None
+        hold = request.desired.hold
+        if latest is not None and hold is not None and latest.action == "rollback" and latest.version > hold.after:
+            conditions.delete("Remediated")
+            words = messages.reverted(history.revision_of(latest), hold.to, history.chart_of(latest))
+            conditions.mark("Released", "True", *words)
+            return
         if latest is None or (conditions.is_true("Released") and conditions.get("Remediated") is None):
             return
         action = Action.INSTALL if latest.action == "install" else Action.UPGRADE

@@ -58,6 +58,24 @@ def failed(action: Action, revision: str, chart: str, error: str) -> Words:
             )
 
 
+def reverted(revision: str, to: int, chart: str) -> Words:
+    """A rollback that people asked for is done, and holds."""
+    return Words(
+        "RollbackSucceeded",
+        f"Helm rollback on request succeeded: release {revision} is revision {to} with chart {chart} again, "
+        "and stays so until chart, values or spec change",
+    )
+
+
+def not_reverted(revision: str, to: int, error: str) -> Words:
+    """A rollback that people asked for failed."""
+    return Words(
+        "RollbackFailed",
+        f"Helm rollback on request of release {revision} to revision {to} failed: {error}; "
+        "it is tried again by another 'hubctl rollback', and given up by a change or 'hubctl reconcile hr --force'",
+    )
+
+
 def tested(revision: str, chart: str, hooks: int) -> Words:
     """Helm tests passed, or there were none."""
     what = f"{hooks} test hook{'' if hooks == 1 else 's'} completed successfully" if hooks else "no test hooks"

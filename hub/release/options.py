@@ -34,6 +34,7 @@ def timeout_of(release: HelmRelease, action: Action) -> Duration:
         Action.INSTALL: spec.install,
         Action.UPGRADE: spec.upgrade,
         Action.ROLLBACK: spec.rollback,
+        Action.REVERT: spec.rollback,
         Action.UNINSTALL: spec.uninstall,
         Action.TEST: spec.test,
     }

@@ -23,6 +23,8 @@ class Status(StrEnum):
     DRIFTED = "Drifted"
     UNTESTED = "Untested"
     FAILED = "Failed"
+    ROLLBACK_DUE = "RollbackDue"
+    ROLLBACK_FAILED = "RollbackFailed"
     IN_SYNC = "InSync"
 
 
@@ -36,6 +38,7 @@ class Action(StrEnum):
     UNINSTALL = "uninstall"
     UNLOCK = "unlock"
     CORRECT = "correct cluster drift"
+    REVERT = "rollback on request"
 
     @property
     def kind(self) -> str:
@@ -45,6 +48,8 @@ class Action(StrEnum):
                 return "release"
             case Action.ROLLBACK | Action.UNINSTALL:
                 return "remediate"
+            case Action.REVERT:
+                return "revert"
             case _:
                 return self.value
 
@@ -112,6 +117,13 @@ def next_action(status: Status, policy: Policy) -> Action | None:
             return Action.TEST
         case Status.FAILED:
             return _after_failure(policy)
+        case Status.ROLLBACK_DUE:
+            return Action.UPGRADE if policy.forced else Action.REVERT
+        case Status.ROLLBACK_FAILED:
+            if policy.forced:
+                return Action.UPGRADE
+            # Not again by itself: each try would cost a revision of Helm's history, in the end the one to go back to.
+            raise Stalled("RollbackFailed", "the rollback that was asked for failed")
         case _:
             assert_never(status)
 

@@ -16,6 +16,7 @@ from hub.release.storage import UNLOCKED
 
 if TYPE_CHECKING:
     from hub.api.helm import Snapshot
+    from hub.release.hold import Hold
     from hub.release.storage import StoredRelease
 
 
@@ -41,6 +42,7 @@ class Desired:
         changed: Fields beyond chart and values that differ from what was last applied, as reasons in words.
         post_renderers_digest: Digest of ``spec.postRenderers``; empty without.
         common_metadata_digest: Digest of ``spec.commonMetadata``; empty without.
+        hold: The rollback that people asked for instead of all this; None without one.
     """
 
     chart_name: str
@@ -53,6 +55,7 @@ class Desired:
     changed: str = ""
     post_renderers_digest: str = ""
     common_metadata_digest: str = ""
+    hold: Hold | None = None
 
 
 def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: Desired) -> State:
@@ -66,6 +69,8 @@ def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: D
         return State(Status.ABSENT, "no release in storage for object")
     if stored.pending:
         return State(Status.LOCKED, f"release with status '{stored.status}'")
+    if desired.hold is not None and (status := desired.hold.judge(stored)) is not None:
+        return State(status, f"a rollback to revision {desired.hold.to} was asked for")
     if not snapshots:
         if stored.status == "uninstalled":
             return State(Status.ABSENT, "found uninstalled release in storage")

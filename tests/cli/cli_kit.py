@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pty
+import re
 import signal
+import struct
 import sys
+import termios
 from dataclasses import dataclass
+from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,16 +63,36 @@ class Hubctl:
         self._kubeconfig = kubeconfig
         self._namespace = namespace
 
-    async def __call__(self, *args: str, kubeconfig: Path | None = None) -> Ran:
+    async def __call__(self, *args: str, kubeconfig: Path | None = None, typed: str | None = None) -> Ran:
         process = await self.start(*args, kubeconfig=kubeconfig)
-        out, err = await process.communicate()
+        out, err = await process.communicate(typed.encode() if typed is not None else None)
         return Ran(process.returncode or 0, out.decode(), err.decode())
+
+    async def on_a_terminal(self, *args: str, columns: int = 100, typed: str = "") -> Ran:
+        """Run it on a terminal of so many columns; what it prints is all in ``out``."""
+        main, terminal = pty.openpty()
+        ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        left_out = {"NO_COLOR", "COLUMNS", "LINES"}
+        environment = {key: value for key, value in os.environ.items() if key not in left_out}
+        environment |= {"KUBECONFIG": str(self._kubeconfig), "TERM": "xterm"}
+        process = await asyncio.create_subprocess_exec(
+            HUBCTL, "-n", self._namespace, *args, stdin=terminal, stdout=terminal, stderr=terminal, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(terminal)
+        reading = asyncio.create_task(asyncio.to_thread(_read_all, main))
+        if typed:
+            os.write(main, typed.encode())
+        code = await process.wait()
+        text = (await reading).decode().replace("\r\n", "\n")
+        os.close(main)
+        return Ran(code, text, "")
 
     async def start(self, *args: str, kubeconfig: Path | None = None) -> asyncio.subprocess.Process:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)}
         command = [HUBCTL, "-n", self._namespace, *args]
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=pipe)
+        return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     @contextlib.asynccontextmanager
     async def following(self, *args: str) -> AsyncIterator[asyncio.StreamReader]:
@@ -80,6 +105,24 @@ class Hubctl:
             _, err = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 130
         assert b"Traceback" not in err
+
+
+def _read_all(main: int) -> bytes:
+    """Read what comes from a terminal until nobody has it open any more."""
+    data = b""
+    while True:
+        try:
+            piece = os.read(main, 1 << 16)
+        except OSError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def plain(text: str) -> str:
+    """Return text without what only a terminal understands."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
 
 
 class Objects:

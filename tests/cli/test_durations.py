@@ -1,7 +1,7 @@
-import click
 import pytest
 
-from hub.cli.durations import TIMEOUT
+from hub.cli.durations import DURATION, TIMEOUT
+from hub.cli.failures import BadInput
 
 
 @pytest.mark.parametrize(
@@ -13,5 +13,10 @@ def test_seconds(text, want):
 
 @pytest.mark.parametrize("text", ["5", "soon", "-1s", "0s"])
 def test_refuses(text):
-    with pytest.raises(click.BadParameter):
-        TIMEOUT.convert(text, None, None)
+    for kind in (TIMEOUT, DURATION):
+        with pytest.raises(BadInput, match=text):
+            kind.convert(text, None, None)
+
+
+def test_what_goes_into_an_object_stays_as_it_is():
+    assert DURATION.convert("1h0m", None, None) == "1h0m"

@@ -1,3 +1,4 @@
+import click
 import pytest
 
 from hub.cli.table import Table
@@ -50,3 +51,12 @@ def test_rows_printed_later_stay_under_their_header():
     table.fit([["longest-name", "x"]])
     assert table.title() == ["NAME          MESSAGE"]
     assert table.lines(["b", "y"]) == ["b             y"]
+
+
+def test_colours_take_no_room_when_a_cell_is_wrapped():
+    table = Table(["A", "B"], width=50)
+    styled = " ".join(click.style(f"word{number}", fg="red") for number in range(9))
+    assert [click.unstyle(line) for line in table.lines(["a", styled])] == [
+        "a  word0 word1 word2 word3 word4 word5 word6 word7",
+        "   word8",
+    ]

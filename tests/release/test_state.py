@@ -6,11 +6,14 @@ import pytest
 
 from hub.api.helm import Snapshot
 from hub.errors import Transient
+from hub.release.hold import Hold
+from hub.release.inputs import Inputs
 from hub.release.plan import Status
 from hub.release.state import Desired, classify
 from hub.release.storage import UNLOCKED, StoredRelease
 
 DESIRED = Desired(chart_name="hello", chart_version="1.0.0", config_digest="sha256:c", attempt="ours")
+HOLD = Hold(to=1, after=2, inputs=Inputs("1.0.0", "sha256:c"))
 
 
 def stored(
@@ -45,6 +48,23 @@ def snapshot(**fields):
     ("found", "snapshots", "desired", "want"),
     [
         pytest.param(None, [], DESIRED, Status.ABSENT, id="nothing stored"),
+        pytest.param(
+            stored(), [snapshot()], replace(DESIRED, hold=HOLD), Status.ROLLBACK_DUE, id="a rollback was asked for"
+        ),
+        pytest.param(
+            stored(version=3, description="Rollback to 1", chart="0.9.0"),
+            [snapshot(version=3)],
+            replace(DESIRED, hold=HOLD),
+            Status.IN_SYNC,
+            id="a rollback holds against another chart",
+        ),
+        pytest.param(
+            stored(version=3, chart="0.9.0"),
+            [snapshot(version=3)],
+            replace(DESIRED, hold=HOLD),
+            Status.OUT_OF_SYNC,
+            id="a rollback that is past holds nothing",
+        ),
         pytest.param(stored("pending-upgrade"), [snapshot()], DESIRED, Status.LOCKED, id="pending"),
         pytest.param(stored("uninstalled"), [], DESIRED, Status.ABSENT, id="uninstalled before we came"),
         pytest.param(stored(), [], DESIRED, Status.UNMANAGED, id="somebody else's"),
