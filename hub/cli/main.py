@@ -34,6 +34,7 @@ VERBS: dict[str, Verb] = {
     "suspend": Verb("hub.cli.suspend", "suspend", "Let the hub leave objects alone."),
     "resume": Verb("hub.cli.suspend", "resume", "Let the hub take care of suspended objects again."),
     "values": Verb("hub.cli.values", "values", "Tell where the values of a release come from."),
+    "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
 }
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, parse_time
 
@@ -68,10 +69,12 @@ def _ready(resource: Resource) -> tuple[str, str]:
 
 
 def revision(resource: Resource) -> str:
-    """Return what is there now: the chart version of a release, the revision of a source's artifact."""
+    """Return what is there now: a release's chart version, a member's version, the revision of a source's artifact."""
     if isinstance(resource, HelmRelease):
         history = resource.status.history
         return history[0].chart_version if history else resource.status.last_attempted_revision
+    if isinstance(resource, Member):
+        return resource.status.version
     artifact = getattr(resource.status, "artifact", None)
     return _shortened(resource, artifact.revision) if artifact else ""
 

@@ -28,13 +28,15 @@ def test_select(words, kinds, names):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param([], "which kind? One of: source git, source chart, hr, sources all, all", id="nothing"),
+        pytest.param([], "which kind? One of: source git, source chart, hr, member, sources all, all", id="nothing"),
         pytest.param(["helmrelase"], "unknown kind 'helmrelase'; did you mean 'helmrelease'?", id="typo"),
         pytest.param(
             ["source", "gti"], "there is no source 'gti' One of: source git, source chart", id="unknown source"
         ),
         pytest.param(["sources"], "which source? One of: source git, source chart", id="source of what"),
-        pytest.param(["xyzzy"], "unknown kind 'xyzzy'; known are: source git, source chart, hr", id="nothing like it"),
+        pytest.param(
+            ["xyzzy"], "unknown kind 'xyzzy'; known are: source git, source chart, hr, member", id="nothing like it"
+        ),
         pytest.param(["all", "a"], "'a' is a name, and a name needs one kind instead of 'all'", id="all with a name"),
     ],
 )
