@@ -20,10 +20,11 @@ from hub.errors import Conflict, MemberUnreachable, NotFound
 from hub.members import metrics
 from hub.members.inventory import counts, kubeconfig_of, member_names, new_member, same_kubeconfig
 from hub.members.records import Scope
+from hub.runtime.cache import Change
 from hub.runtime.steps import Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from hub.api.meta import Key, Resource, SecretKeyRef
     from hub.errors import HubError
@@ -63,13 +64,14 @@ class MemberReconciler(Reconciler[Member]):
         recorder: Recorder,
         *,
         pool: Pool,
-        releases: Callable[[Member], Iterable[Resource]],
+        releases: Callable[[Member], Sequence[Resource]],
     ) -> None:
         super().__init__(client, cache, recorder)
         self._pool = pool
         self._releases = releases
         self._not_ours: set[Key] = set()  # exist, and are hidden from us
         cache.add_index(_NAMED, HelmRelease.KIND, member_names)
+        cache.subscribe(self._changed)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at a Member; make the one of a kubeconfig in use that has none."""
@@ -108,6 +110,11 @@ class MemberReconciler(Reconciler[Member]):
         if before is not None and before.reason == "MemberUnreachable":
             self.recorder.normal(attempt.resource, "Reachable", message)
         attempt.conditions.mark(READY, "True", "Reachable", message)
+
+    def _changed(self, change: Change, old: Resource | None, _new: Resource | None) -> None:
+        """Let go of a cluster whose Member was deleted, unless releases still go there."""
+        if change is Change.DELETED and isinstance(old, Member) and not self._releases(old):
+            self._pool.drop(old.metadata.namespace, old.spec.kube_config.secret_ref.name)
 
     async def _look(self, attempt: Attempt[Member], cluster: Cluster) -> None:
         status, clock = attempt.resource.status, asyncio.get_running_loop().time

@@ -40,3 +40,11 @@ def requests(member: str, by: str, code: int) -> Counter:
 def seconds(member: str) -> Histogram:
     """Return the histogram of one member."""
     return SECONDS.labels(member)
+
+
+def forget(member: str) -> None:
+    """Tell no more of a member that is not in use any more."""
+    requests.cache_clear()
+    seconds.cache_clear()
+    for metric in (REQUESTS, SECONDS, UP, LATENCY, EXPIRY):
+        metric.remove_by_labels({"member": member})

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hub.errors import HubError, Stalled, Transient
 from hub.kube.client import Client
@@ -26,7 +26,7 @@ from hub.members.slots import Limits, Slots
 from hub.members.throttle import DEFAULT_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from hub.api.meta import KubeConfig
     from hub.kube.config import ClusterConfig
@@ -156,6 +156,17 @@ class Pool:
         ref = kube_config.secret_ref
         source = _Source(namespace, ref.name, ref.key, user)
         return self._remote(source, await self._read(source)).member
+
+    def drop(self, namespace: str, secret: str) -> None:
+        """Let go of the members of a Secret that nobody uses any more; whoever asks for one later gets a new one."""
+        for source in [one for one in self._entries if (one.namespace, one.secret) == (namespace, secret)]:
+            self._retire(self._entries.pop(source).member.client)
+            if (records := self._records.pop(source.name, None)) is not None:
+                records.stop()
+            if (health := self._health.pop(source.name, None)) is not None:
+                self._close(health.aclose())
+            self.slots.readmit(source.name)
+            metrics.forget(source.name)
 
     async def aclose(self) -> None:
         """Close every client that was made here."""
@@ -287,8 +298,8 @@ class Pool:
 
     async def _renew(self, source: _Source, member: Member) -> bool:
         """Read a kubeconfig again whose credentials were refused; True when there are others now."""
-        entry, refused = self._entries[source], member.digest
-        if not source.secret:
+        entry, refused = self._entries.get(source), member.digest
+        if not source.secret or entry is None:
             return False
         now = asyncio.get_running_loop().time
         async with entry.renewing:  # many requests are refused at once: one of them reads
@@ -305,8 +316,11 @@ class Pool:
 
         def close() -> None:
             del self._retired[client]
-            task = asyncio.get_running_loop().create_task(client.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._close(client.aclose())
 
         self._retired[client] = asyncio.get_running_loop().call_later(_RETIREMENT, close)
+
+    def _close(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
