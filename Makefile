@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench faults check format crds docs run upgrade clean
+.PHONY: help setup demo test unit bench bench-scale faults check format crds docs run upgrade clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with everything that the other targets need
 
@@ -32,6 +32,9 @@ unit: setup ## The tests that need no clusters: seconds
 
 bench: setup ## How fast, at what cost, beside the bare helm; BENCH_ARGS='-n 20 --json FILE' chooses
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-scale: setup ## 1,000 releases on 20 API servers; BENCH_ARGS='-n 100 -m 5' chooses; needs 10 GB of memory
+	$(BIN)/python -m bench --scale -n 1000 -m 20 --steady 60 $(BENCH_ARGS)
 
 faults: setup ## Kill the hub fifty times in the middle of upgrades: minutes
 	HUB_FAULT_KILLS=50 $(BIN)/pytest -s tests/faults/test_kills.py

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     "--steady", default=30.0, show_default=True, type=float, help="Seconds of doing nothing that are measured."
 )
 @click.option("--dir", "clusters", type=click.Path(path_type=Path), help="Clusters that stay. Default: new ones.")
+@click.option("--scale", is_flag=True, help="Members that share one etcd, and fewer phases: for many of both.")
 @click.option("--json", "document", type=click.Path(path_type=Path), help="Write the figures to this file too.")
-def main(releases: int, members: int, steady: float, clusters: Path | None, document: Path | None) -> None:
+def main(
+    releases: int, members: int, steady: float, clusters: Path | None, document: Path | None, *, scale: bool
+) -> None:
     """Measure how fast one commit reaches many releases, and what it costs. Exit code 1: something went wrong."""
+    if scale and clusters is not None:
+        raise click.UsageError("--scale makes its own clusters: leave --dir away")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: everything down
     try:
-        report = asyncio.run(_measure(releases, members, steady, clusters))
+        report = asyncio.run(_measure(releases, members, steady, clusters, scale=scale))
     except (HubError, OSError, TimeoutError) as error:
         click.echo(f"✗ {error or 'it takes too long'}", err=True)
         sys.exit(1)
@@ -44,11 +49,11 @@ def main(releases: int, members: int, steady: float, clusters: Path | None, docu
     sys.exit(bool(report.wrong))
 
 
-async def _measure(releases: int, members: int, steady: float, clusters: Path | None) -> Report:
-    async with Site(members, clusters, _say) as site, asyncio.timeout(600.0 + steady + 10.0 * releases):
+async def _measure(releases: int, members: int, steady: float, clusters: Path | None, *, scale: bool) -> Report:
+    async with Site(members, clusters, _say, herd=scale) as site, asyncio.timeout(600.0 + steady + 10.0 * releases):
         bench = Bench(site, releases, steady, _say)
         try:
-            await bench.measure()
+            await (bench.measure_scale() if scale else bench.measure())
         except BaseException:
             _say(bench.report.table())  # what is known already took its time
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PROC = Path("/proc")
 _HZ = os.sysconf("SC_CLK_TCK")
 _EVERY = 0.2  # seconds between two looks at the memory
+_COURSE = 10.0  # seconds between two points of its course
 _TRAILING = 1.0  # seconds in which what is still written after the last release counts as CPU time
 
 
@@ -27,6 +28,7 @@ class Meter:
         seconds: Until :meth:`lap`, or until the end of the block.
         cpu: CPU seconds of the process tree, children that have ended included; a moment after the end counts too.
         peak: Most memory at any look, in MiB: the PSS of the tree, so pages that are shared count once.
+        course: Memory at the beginning and every ten seconds from then on.
     """
 
     def __init__(self, pid: int) -> None:
@@ -34,6 +36,7 @@ class Meter:
         self._cpu_before = 0.0
         self._sampling: asyncio.Task[None] | None = None
         self.began = self.seconds = self.cpu = self.peak = 0.0
+        self.course: list[float] = []
 
     async def __aenter__(self) -> Self:
         self._cpu_before = cpu_seconds(self._pid)
@@ -57,7 +60,10 @@ class Meter:
 
     async def _sample(self) -> None:
         while True:
-            self.peak = max(self.peak, memory_mib(self._pid))
+            now = memory_mib(self._pid)
+            self.peak = max(self.peak, now)
+            if time.monotonic() - self.began >= len(self.course) * _COURSE:
+                self.course.append(now)
             await asyncio.sleep(_EVERY)
 
 

@@ -76,6 +76,28 @@ class Bench:
         await self._do_nothing()
         await self._start_up()
 
+    async def measure_scale(self) -> None:
+        """
+        Run what tells how it goes with many: install, push to all, past a hung member, nothing to do.
+
+        Raises:
+            BenchFailed: A release did not get where it should.
+        """
+        self._app = await self._site.repository("app")
+        await self._install()
+        before = self._site.fleet.revisions("app")
+        async with self._meter() as meter:
+            stamp = await self._app.push_common()
+            await self._site.ask("app")
+            moments = await self._site.fleet.until_past(before, self._patience)
+            meter.lap()
+        limit = _memory_target(self._count)
+        self._add(_row("push -> all", meter, target=f"<= {limit} MiB", reached=meter.peak <= limit))
+        await self._expect_stamps("app", stamp, self._site.clients)
+        healthy = [moment for name, moment in moments.items() if not self._is_on_last(name)]
+        await self._push_past_hung(max(healthy) - meter.began)
+        await self._do_nothing()
+
     async def _install(self) -> None:
         names = self._names("app", self._count)
         async with self._meter() as meter:
@@ -105,7 +127,7 @@ class Bench:
         )
         self._add(Row("yardstick: bare helm, 4 at a time", bare.seconds, bare.cpu, note=spread))
         by_seconds, by_cpu = meter.seconds / bare.seconds, meter.cpu / bare.cpu
-        memory = 200 if self._count <= 100 else 350
+        memory = _memory_target(self._count)
         self._add(
             _row(
                 "push -> all",
@@ -206,6 +228,7 @@ class Bench:
             raise BenchFailed(f"no release was looked at within {self._steady:g} s")
         each = meter.cpu / looks * 1000
         runs = self._site.hub.helm_runs(mark)
+        memory = ", ".join(f"{one:.0f}" for one in meter.course)
         self._add(
             _row(
                 "nothing to do",
@@ -213,7 +236,7 @@ class Bench:
                 ratio=f"{each:.1f} ms each",
                 target="<= 3 ms CPU, no helm",
                 reached=each <= 3.0 and not runs,
-                note=f"{looks} reconciles, {len(runs)} helm processes",
+                note=f"{looks} reconciles, {len(runs)} helm processes; MiB over time: {memory}",
             )
         )
 
@@ -284,6 +307,10 @@ class Bench:
         self._rows.append(row)
         used = "" if row.cpu is None else f", {row.cpu:.2f} CPU s"
         self._say(f"✔ {row.work}: {row.seconds:.2f} s{used} {row.ratio}".rstrip())
+
+
+def _memory_target(releases: int) -> int:
+    return 200 if releases <= 100 else 350
 
 
 def _row(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bench import manifests
 from bench.fleet import Fleet
+from bench.herd import Herd, HerdMember
 from bench.process import HubUnderTest, git_server
 from bench.repository import Repository
 from hub.api.meta import NAMESPACES, SECRETS, Api
@@ -44,19 +45,21 @@ class Site:
         members: How many.
         clusters: Folder of clusters that stay (as of ``hubctl dev up``); None makes new ones, and removes them.
         say: Takes a line about what goes on.
+        herd: The members are API servers that share the etcd of the hub cluster.
     """
 
-    def __init__(self, members: int, clusters: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(self, members: int, clusters: Path | None, say: Callable[[str], None], *, herd: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hub-bench-"))
         self.namespace = f"bench-{secrets.token_hex(3)}"
         self._count = members
         self._keep = clusters is not None
+        self._herd = herd
         self._environment = Environment(clusters or self.folder / "clusters", progress=Progress(say))
         self._exit = AsyncExitStack()
         self._address = ""
         self.hub_client: Client
         self.clients: list[Client] = []
-        self.clusters: list[Cluster] = []
+        self.clusters: list[Cluster | HerdMember] = []
         self.hub: HubUnderTest
         self.fleet: Fleet
 
@@ -127,15 +130,27 @@ class Site:
         following = asyncio.create_task(self.fleet.follow())
         self._exit.callback(following.cancel)
 
-    async def _bring_up(self) -> list[Cluster]:
+    async def _bring_up(self) -> list[Cluster | HerdMember]:
+        if self._herd:
+            return await self._bring_up_herd()
         if self._keep:
-            return (await self._environment.up(self._count))[: self._count + 1]
+            return list((await self._environment.up(self._count))[: self._count + 1])
         await self._guard()
         self._exit.push_async_callback(self._environment.down, delete=True)
         clusters = await self._environment.up(self._count)
         # Rolling out Pods is work of the members, on the same cores here, and none of the hub's.
         await asyncio.gather(*(cluster.stop_part(part) for cluster in clusters for part in _NOT_MEASURED))
-        return clusters
+        return list(clusters)
+
+    async def _bring_up_herd(self) -> list[Cluster | HerdMember]:
+        await self._guard()
+        self._exit.push_async_callback(self._environment.down, delete=True)
+        host, *_ = await self._environment.up(0)
+        await asyncio.gather(*(host.stop_part(part) for part in _NOT_MEASURED))
+        herd = Herd(host, self._count, self.folder)
+        self._exit.push_async_callback(herd.stop)
+        await herd.start()
+        return [host, *herd.members]
 
     async def _guard(self) -> None:
         """Start what ends the clusters when this process is killed: its input closes then."""
@@ -149,7 +164,7 @@ class Site:
 
         self._exit.push_async_callback(release)
 
-    async def _client(self, cluster: Cluster) -> Client:
+    async def _client(self, cluster: Cluster | HerdMember) -> Client:
         client = Client(load_kubeconfig(cluster.kubeconfig), name=cluster.name)
         self._exit.push_async_callback(client.aclose)
         return client

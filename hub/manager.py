@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,12 +30,13 @@ from hub.content.trees import Trees
 from hub.errors import HubError
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
+from hub.members.controller import MemberReconciler
 from hub.members.gateway import Gateway
 from hub.members.pool import Pool
 from hub.release.controller import HelmReleaseReconciler
 from hub.release.helm import Helm
 from hub.release.postrender import PostRenderers
-from hub.runtime import log
+from hub.runtime import allocator, log
 from hub.runtime.cache import Cache
 from hub.runtime.events import Recorder
 from hub.runtime.queue import Queue
@@ -45,7 +47,7 @@ from hub.runtime.worker import Worker
 from hub.settings import Settings
 from hub.sources.chart import HelmChartReconciler
 from hub.sources.git import GitRepositoryReconciler
-from hub.wiring import Wiring
+from hub.wiring import Wiring, lane_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
     from hub.runtime.steps import Reconciler
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = 256
-"""Reconciles that may be under way; what they may do to members is bounded by the slots."""
 _GRACE = 25.0
 """Seconds that running reconciles have to end by themselves when the hub stops."""
 
@@ -140,10 +140,12 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         pool = Pool(client, secrets, settings.security, settings.run)
         stack.push_async_callback(pool.aclose)
 
-        cache, queue = Cache(), Queue[Key]()
+        cache = Cache()
+        queue = Queue[Key](lane=partial(lane_of, cache))
         wiring = Wiring(cache, queue)
         secrets.subscribe(wiring.reference_changed)
-        pool.subscribe(wiring.member_returned)
+        pool.subscribe(wiring.member_changed)
+        pool.subscribe_to_records(wiring.record_changed)
         reconcilers: dict[str, Reconciler[Any]] = {
             "GitRepository": GitRepositoryReconciler(client, cache, recorder, secrets=secrets, store=store, git=git),
             "HelmChart": HelmChartReconciler(
@@ -162,8 +164,9 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
                 helm=helm,
             ),
         }
+        reconcilers["Member"] = MemberReconciler(client, cache, recorder, pool=pool, releases=wiring.releases_of)
         _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
-        worker = Worker(queue, lambda key: reconcilers[key.kind].reconcile(key), _AT_ONCE)
+        worker = Worker(queue, lambda key: reconcilers[key.kind].reconcile(key))
         yield _Parts(secrets, watcher, _feed(cache), worker)
 
 
@@ -204,6 +207,7 @@ def main(**flags: Any) -> None:
     """Run the hub: watch the host cluster, build sources, bring releases to their members."""
     settings = Settings.from_flags(flags)
     log.setup(settings.log.log_level, settings.log.log_format)
+    allocator.tune()
     try:
         asyncio.run(_until_signalled(settings))
     except (HubError, OSError, ValueError) as error:

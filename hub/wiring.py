@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import Key
 from hub.api.source import GitRepository, HelmChart
+from hub.members import inventory
+from hub.members.pool import Change as MemberChange
 from hub.release import dependencies, layer_refs
 from hub.release import triggers as release
 from hub.runtime.cache import Change
@@ -22,7 +25,7 @@ from hub.runtime.queue import Priority
 from hub.sources import triggers as sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from hub.api.meta import Kind, Resource
     from hub.runtime.cache import Cache
@@ -55,6 +58,8 @@ REFERENCES = (
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
 )
+OF_SECRET = Route(Member.KIND, inventory.secrets_of, lambda _old, _new: True)
+RECORD = Route(HelmRelease.KIND, release.record_of, lambda _old, _new: True)
 ON_MEMBER = Route(HelmRelease.KIND, release.member_of, lambda _old, new: release.misses_its_member(new))
 
 
@@ -65,8 +70,9 @@ class Wiring:
         self._cache = cache
         self._queue = queue
         self._soon = Debounce[Key](queue.add)
-        for route in (*ROUTES, LAYERS, *REFERENCES, ON_MEMBER):
+        for route in (*ROUTES, LAYERS, *REFERENCES, OF_SECRET, RECORD, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
+        self._later = Debounce[Key](queue.add, quiet=1.0, limit=5.0)
         cache.subscribe(self.changed)
 
     def changed(self, change: Change, old: Resource | None, new: Resource | None) -> None:
@@ -81,21 +87,54 @@ class Wiring:
             if users and route.matters(old, new):
                 for user in users:
                     self._queue.add(user)
+        self._count(old, new)
         if LAYERS.matters(old, new):
             for user in self._cache.lookup(LAYERS.named, key):
                 self._soon.touch(user)
 
     def reference_changed(self, key: Key) -> None:
         """Queue everything that reads a Secret or ConfigMap."""
-        for route in REFERENCES:
+        for route in (*REFERENCES, OF_SECRET):
             for user in self._cache.lookup(route.named, key):
                 self._soon.touch(user)
 
-    def member_returned(self, namespace: str, secret: str) -> None:
-        """Queue every release that waits for a member which answers again."""
+    def record_changed(self, namespace: str, secret: str, storage_namespace: str, name: str) -> None:
+        """Queue the release whose records on a member somebody else changed."""
+        for user in self._cache.lookup(RECORD.named, release.record(namespace, secret, storage_namespace, name)):
+            self._queue.add(user)
+
+    def member_changed(self, namespace: str, secret: str, change: MemberChange) -> None:
+        """Queue whoever tells how a member is; when it answers again, every release that waits for it too."""
+        for member in self._cache.lookup(OF_SECRET.named, Key("Secret", namespace, secret)):
+            self._queue.add(member)
+        if change is not MemberChange.BACK:
+            return
         for user in self._cache.lookup(ON_MEMBER.named, Key(release.MEMBER, namespace, secret)):
             if ON_MEMBER.matters(None, self._cache.get(user)):
                 self._queue.add(user)
+
+    def releases_of(self, member: Member) -> list[HelmRelease]:
+        """Return the releases that name the Secret of a Member."""
+        secret = member.spec.kube_config.secret_ref.name
+        users = self._cache.lookup(ON_MEMBER.named, Key(release.MEMBER, member.metadata.namespace, secret))
+        return [self._cache.get(user) for user in users]
+
+    def _count(self, old: Resource | None, new: Resource | None) -> None:
+        """Have the Members of a release count anew, and one made of a kubeconfig that has none."""
+        if not inventory.counts_differently(old, new):
+            return
+        for one in (old, new):
+            if not isinstance(one, HelmRelease) or (reference := inventory.kubeconfig_of(one)) is None:
+                continue
+            secret = Key("Secret", one.metadata.namespace, reference.name)
+            for member in self._cache.lookup(OF_SECRET.named, secret) or inventory.member_names(one):
+                self._later.touch(member)
+
+
+def lane_of(cache: Cache, key: Key) -> Hashable:
+    """Return who a key shares its part of the work with: releases those of their member, others those of their kind."""
+    resource = cache.get(key)
+    return next(iter(release.member_of(resource)), key.kind) if resource is not None else key.kind
 
 
 def concerns_itself(old: Resource | None, new: Resource) -> bool:

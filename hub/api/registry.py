@@ -6,13 +6,14 @@ A new kind is a model with its ``KIND`` and one more entry here. Pure.
 
 from __future__ import annotations
 
+from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.kind import Column, Kind, Version
 from hub.api.source import GitRepository, HelmChart
 
 __all__ = ["KINDS", "Column", "Kind", "Version", "kind_for", "kind_named"]
 
-KINDS: tuple[Kind, ...] = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND)
+KINDS: tuple[Kind, ...] = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND, Member.KIND)
 
 
 def _words(kind: Kind) -> set[str]:

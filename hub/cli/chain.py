@@ -203,7 +203,7 @@ class Chain:
         found = entries(self._raw)
         if self._member is None or not found:
             return
-        mapper = self._member.storage(_mapper)
+        mapper = self._member.mapper
         missing = [entry for entry in found if not await self._is_there(entry, mapper)]
         if missing:
             names = ", ".join(str(entry) for entry in missing[:3]) + (", ..." if len(missing) > 3 else "")
@@ -247,17 +247,11 @@ class Chain:
         stored = await Storage(self._member, {}).latest(target)
         if stored is None:
             return ""
-        return await diagnose(stored.objects, target.namespace, self._member, self._member.storage(_mapper))
+        return await diagnose(stored.objects, target.namespace, self._member, self._member.mapper)
 
     @property
     def _where(self) -> str:
         return f"{self._namespace}/{self._name}"
-
-
-def _mapper(client: Client) -> Mapper:
-    from hub.kube.mapper import Mapper
-
-    return Mapper(client)
 
 
 async def _metadata(client: Client, *, api: Any, entry: Entry) -> dict[str, Any]:

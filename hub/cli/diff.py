@@ -160,7 +160,6 @@ async def _effects(
 ) -> Comparison:
     from hub.cli.releases import member_name, member_of
     from hub.cli.rendering import render, stored_of
-    from hub.kube.mapper import Mapper
     from hub.release.actions import stamp_of
     from hub.release.names import target_of
     from hub.release.preview import Preview
@@ -169,7 +168,7 @@ async def _effects(
     stored = await stored_of(bench, release)
     rendered = await render(bench, release, proposal, stored)
     member = await member_of(bench.pool, release)
-    preview = Preview(member, member.storage(Mapper), target_of(release), stamp_of(release))
+    preview = Preview(member, member.mapper, target_of(release), stamp_of(release))
     effects = await preview.of(rendered, stored.manifest if stored else "")
     before = stored.chart if stored else "nothing"
     arrow = f"{before} → {proposal.name}@{proposal.version}"

@@ -118,5 +118,5 @@ def _words(kind: Kind) -> set[str]:
 
 
 def _offer(*, several: bool = False) -> str:
-    names = [kind.short_names[0] if " " not in kind.names[0] else kind.names[0] for kind in KINDS]
+    names = [kind.names[0] if " " in kind.names[0] else (kind.short_names or kind.names)[0] for kind in KINDS]
     return ", ".join([*names, "sources all", "all"] if several else names)

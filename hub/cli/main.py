@@ -50,6 +50,7 @@ VERBS: dict[str, Verb] = {
     "trace": Verb("hub.cli.trace", "trace", "Tell which release and commit an object comes from."),
     "stats": Verb("hub.cli.stats", "stats", "Count objects of each kind by state."),
     "debug": Verb("hub.cli.debug", "debug", "Show one aspect of an object in full."),
+    "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
     "version": Verb("hub.cli.version", "version", "Tell the versions of this program and of the hub."),
     "completion": Verb(

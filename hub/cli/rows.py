@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, parse_time
 from hub.cli.columns import ALWAYS_READY, columns_of, source_of, value
@@ -85,10 +86,12 @@ def _can_rest(kind: Kind) -> bool:
 
 
 def revision(resource: Resource) -> str:
-    """Return what is there now: the chart version of a release, the revision of a source's artifact."""
+    """Return what is there now: a release's chart version, a member's version, the revision of a source's artifact."""
     if isinstance(resource, HelmRelease):
         history = resource.status.history
         return history[0].chart_version if history else resource.status.last_attempted_revision
+    if isinstance(resource, Member):
+        return resource.status.version
     artifact = getattr(resource.status, "artifact", None)
     return _shortened(resource, artifact.revision) if artifact else ""
 

@@ -92,7 +92,7 @@ async def _by_labels(
         raw = await find(cluster.client, kind, name, cluster.namespace, api_version)
     except NotFound:
         return []
-    mapper, what = Mapper(cluster.client), f"{raw['kind']}/{cluster.namespace}/{name}"
+    mapper, what = Mapper(cluster.client.read), f"{raw['kind']}/{cluster.namespace}/{name}"
     for _ in range(_UP):
         labels = raw["metadata"].get("labels") or {}
         for group, owner in _OWNERS:

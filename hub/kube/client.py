@@ -16,12 +16,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from multidict import CIMultiDict
 
 from hub import __version__
 from hub.errors import Expired, NotFound, api_error
+from hub.kube.library import Configuration, RESTClientObject
 from hub.kube.tls import secret_file
 from hub.kube.transport import Transport
 from hub.kube.unreachable import Cause, Unreachable, explain
@@ -154,10 +153,18 @@ class Client:
 
     # Writing
 
-    async def create(self, api: Api, body: dict[str, Any], namespace: str | None = None) -> dict[str, Any]:
-        """Create an object; :class:`hub.errors.Conflict` when it exists."""
-        namespace = namespace or body.get("metadata", {}).get("namespace")
-        return await self._transport.call("POST", api.path(None, namespace), query={"fieldManager": "hub"}, body=body)
+    async def create(
+        self,
+        api: Api,
+        body: dict[str, Any],
+        namespace: str | None = None,
+        *,
+        name: str | None = None,
+        subresource: str | None = None,
+    ) -> dict[str, Any]:
+        """Create an object, or a ``subresource`` of the one of that ``name``; Conflict when it exists."""
+        path = api.path(name, namespace or body.get("metadata", {}).get("namespace"), subresource)
+        return await self._transport.call("POST", path, query={"fieldManager": "hub"}, body=body)
 
     async def apply(
         self,

@@ -7,22 +7,27 @@ A kind that is not known is asked for again before it is called unknown: its def
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.api.meta import Api
 from hub.errors import NotFound
 
 if TYPE_CHECKING:
-    from hub.kube.client import Client
+    from collections.abc import Awaitable, Callable
 
 _PAUSE = 1.0  # seconds within which an unknown kind is not asked for again
 
 
 class Mapper:
-    """The kinds of one API server."""
+    """
+    The kinds of one API server.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    Args:
+        read: Gets the JSON document at a path of that server; what it raises is passed on.
+    """
+
+    def __init__(self, read: Callable[[str], Awaitable[dict[str, Any]]]) -> None:
+        self._read = read
         self._kinds: dict[str, dict[str, Api]] = {}
         self._asked: dict[str, float] = {}
 
@@ -33,6 +38,7 @@ class Mapper:
         Raises:
             NotFound: The server does not offer it.
             ApiError: It refuses to say.
+            MemberUnreachable: It does not answer.
         """
         known = self._kinds.get(api_version, {}).get(kind)
         if known is not None:
@@ -50,7 +56,7 @@ class Mapper:
         group, _, version = api_version.rpartition("/")
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
-            offered = await self._client.read(path)
+            offered = await self._read(path)
         except NotFound:
             return {}
         return {

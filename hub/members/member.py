@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hub.errors import ApiError, MemberUnreachable, Unauthorized
 from hub.kube.client import Cause, Unreachable
+from hub.kube.mapper import Mapper
+from hub.members import metrics
 from hub.members.breaker import State
 from hub.members.discovery import DiscoveryCache
+from hub.members.expiry import expiry_of
 from hub.members.health import Health, Vitals
 from hub.members.probe import watchdog
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from hub.errors import Transient
     from hub.kube.client import Client
     from hub.members.breaker import Breaker
+    from hub.members.records import Records
     from hub.members.slots import Slots, Turn
     from hub.members.throttle import Throttle
 
@@ -44,17 +48,23 @@ class Member:
         name: ``<namespace>/<secret>`` of its kubeconfig, or ``hub`` for the hub's own cluster.
         client: Speaks to it; exchanged when the kubeconfig changes, so ask for it each time.
         digest: Of the kubeconfig that the client was made from.
+        records: What Helm keeps there, whoever asks.
+        expiry: When those credentials end; None when they do not say.
     """
 
-    def __init__(self, name: str, client: Client, digest: str, *, health: Health, slots: Slots, renew: Renew) -> None:
+    def __init__(
+        self, name: str, client: Client, digest: str, *, health: Health, slots: Slots, records: Records, renew: Renew
+    ) -> None:
         self.name = name
         self.client = client
         self.digest = digest
         self.slots = slots
+        self.records = records
         self.discovery = DiscoveryCache()
+        self.expiry = expiry_of(client.config)
         self._health = health
         self._renew = renew
-        self._parts: dict[Any, Any] = {}
+        self._mapper: Mapper | None = None
 
     @property
     def lost(self) -> bool:
@@ -88,18 +98,19 @@ class Member:
         async with self.slots.turn(self.name) as turn:
             yield turn
 
-    def storage(self, factory: Callable[[Client], T]) -> T:
-        """Return what ``factory`` makes of the client; the same thing until the client changes."""
-        made: T | None = self._parts.get(factory)
-        if made is None:
-            made = self._parts[factory] = factory(self.client)
-        return made
+    @property
+    def mapper(self) -> Mapper:
+        """The kinds that it serves; found out anew when the kubeconfig changes, which may lead elsewhere."""
+        if self._mapper is None:
+            self._mapper = Mapper(self._read)
+        return self._mapper
 
     def replace_client(self, client: Client, digest: str) -> Client:
         """Use other credentials from now on; return the client that is not needed any more."""
         old, self.client, self.digest = self.client, client, digest
         self.discovery = DiscoveryCache()
-        self._parts.clear()
+        self.expiry = expiry_of(client.config)
+        self._mapper = None
         self._health.renewed()
         return old
 
@@ -172,14 +183,18 @@ class Member:
         client, again = self.client, method != "POST"
         while True:
             exchange = client.raw(method, target, headers=headers, body=body or None, timeout=timeout)
+            began = asyncio.get_running_loop().time()
             try:
                 async with watchdog(self._look):
                     response = await exchange.__aenter__()
                 break
             except Unreachable as error:
                 if error.cause is not Cause.RESET or not again:
+                    metrics.requests(self.name, "helm", 0).inc()
                     raise await self.failed(error) from error
                 again = False
+        metrics.requests(self.name, "helm", response.status).inc()
+        metrics.seconds(self.name).observe(asyncio.get_running_loop().time() - began)
         self._health.answered()
         try:
             yield response
@@ -208,15 +223,24 @@ class Member:
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
         """Let the member's health learn how the body's requests end, and the body fail when the member hangs."""
+        await self.throttle.acquire()
         try:
             async with watchdog(self._look):
                 yield
         except Unreachable as error:
+            metrics.requests(self.name, "hub", 0).inc()
             raise await self.failed(error) from error
-        except ApiError:
-            self._health.answered()
+        except ApiError as error:
+            self._answered(error.status)
             raise
+        self._answered(200)
+
+    def _answered(self, status: int) -> None:
+        metrics.requests(self.name, "hub", status).inc()
         self._health.answered()
+
+    async def _read(self, path: str) -> dict[str, Any]:
+        return await self.call(lambda client: client.read(path))
 
     async def _look(self) -> None:
         await self._health.look(self._current)

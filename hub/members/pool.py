@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hub.errors import HubError, Stalled, Transient
 from hub.kube.client import Client
 from hub.kube.config import BadKubeconfig, parse_kubeconfig
+from hub.members import metrics
 from hub.members.health import Health, Vitals
+from hub.members.inventory import USUAL_KEYS
 from hub.members.member import Member
+from hub.members.records import Records
 from hub.members.slots import Limits, Slots
 from hub.members.throttle import DEFAULT_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from hub.api.meta import KubeConfig
     from hub.kube.config import ClusterConfig
@@ -33,10 +37,19 @@ _log = logging.getLogger(__name__)
 
 HUB: Final = "hub"
 REASON: Final = "RESTClientError"
+RATE: Final = "hubctl.io/requests-per-second"
+"""Annotation of a kubeconfig Secret: how many requests its member gets at most, from all runs together."""
 
-_KEYS: Final = ("value", "value.yaml")
 _RETIREMENT: Final = 900.0  # seconds that an old client stays open: longer than what may still be using it
 _ENOUGH: Final = 5.0  # seconds for which a kubeconfig that was just read again counts as new
+
+
+class Change(StrEnum):
+    """What happens to a member: it does not answer, it does again, its records are watched or cannot be any more."""
+
+    LOST = "lost"
+    BACK = "back"
+    WATCHED = "watched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,13 @@ class _Source:
     def name(self) -> str:
         if not self.secret:
             return HUB
-        key = f":{self.key}" if self.key and self.key not in _KEYS else ""
+        key = f":{self.key}" if self.key and self.key not in USUAL_KEYS else ""
         return f"{self.namespace}/{self.secret}{key}"
+
+    @property
+    def itself(self) -> _Source:
+        """The same without acting as anybody else."""
+        return replace(self, user="")
 
 
 @dataclass(slots=True)
@@ -92,41 +110,68 @@ class Pool:
         self.slots = Slots(Limits(run.concurrency, run.concurrency_per_member))
         self._entries: dict[_Source, _Entry] = {}
         self._health: dict[str, Health] = {}
+        self._records: dict[str, Records] = {}
         self._retired: dict[Client, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._subscribers: list[Callable[[str, str], None]] = []
+        self._subscribers: list[Callable[[str, str, Change], None]] = []
+        self._readers: list[Callable[[str, str, str, str], None]] = []
 
-    def subscribe(self, subscriber: Callable[[str, str], None]) -> None:
+    def subscribe(self, subscriber: Callable[[str, str, Change], None]) -> None:
         """
-        Have ``subscriber(namespace, secret)`` called when a member that was lost answers again.
+        Have ``subscriber(namespace, secret, change)`` called when something happens to a member.
 
-        Both are empty for the hub's own cluster.
+        Namespace and Secret are empty for the hub's own cluster.
         """
         self._subscribers.append(subscriber)
 
+    def subscribe_to_records(self, reader: Callable[[str, str, str, str], None]) -> None:
+        """
+        Have ``reader(namespace, secret, storage namespace, release)`` called when somebody else changed Helm's records.
+
+        Namespace and Secret are those of the member, as for :meth:`subscribe`.
+        """
+        self._readers.append(reader)
+
     async def get(self, namespace: str, kube_config: KubeConfig | None, service_account: str | None) -> Member:
         """
-        Return the member that an object of ``namespace`` means.
+        Return the member that an object of ``namespace`` means, to do something there.
 
         Raises:
             Transient: Its kubeconfig cannot be had or used (reason ``RESTClientError``).
             Stalled: It is named in a way that is not supported.
             MemberUnreachable: It is lost, and was when it was last tried.
         """
+        member = await self.find(namespace, kube_config, service_account)
+        await member.ensure_reachable()
+        member.records.start()
+        return member
+
+    async def find(self, namespace: str, kube_config: KubeConfig | None, service_account: str | None = None) -> Member:
+        """Return the same, be it lost or not; nothing is asked of it. Raises as :meth:`get`."""
         user = f"system:serviceaccount:{namespace}:{service_account}" if service_account else ""
         if kube_config is None:
-            entry = self._own(_Source(user=user))
-        elif kube_config.secret_ref is None:
+            return self._own(_Source(user=user)).member
+        if kube_config.secret_ref is None:
             raise Stalled(REASON, "spec.kubeConfig.configMapRef is not supported; name a kubeconfig with secretRef")
-        else:
-            ref = kube_config.secret_ref
-            source = _Source(namespace, ref.name, ref.key, user)
-            entry = self._remote(source, await self._read(source))
-        await entry.member.ensure_reachable()
-        return entry.member
+        ref = kube_config.secret_ref
+        source = _Source(namespace, ref.name, ref.key, user)
+        return self._remote(source, await self._read(source)).member
+
+    def drop(self, namespace: str, secret: str) -> None:
+        """Let go of the members of a Secret that nobody uses any more; whoever asks for one later gets a new one."""
+        for source in [one for one in self._entries if (one.namespace, one.secret) == (namespace, secret)]:
+            self._retire(self._entries.pop(source).member.client)
+            if (records := self._records.pop(source.name, None)) is not None:
+                records.stop()
+            if (health := self._health.pop(source.name, None)) is not None:
+                self._close(health.aclose())
+            self.slots.readmit(source.name)
+            metrics.forget(source.name)
 
     async def aclose(self) -> None:
         """Close every client that was made here."""
+        for records in self._records.values():
+            await records.aclose()
         for health in self._health.values():
             await health.aclose()
         clients = [entry.member.client for source, entry in self._entries.items() if source != _Source()]
@@ -141,6 +186,8 @@ class Pool:
     def _own(self, source: _Source) -> _Entry:
         entry = self._entries.get(source)
         if entry is None:
+            if source.user:
+                self._own(source.itself)  # the one that watches
             client = Client(self._hub.config, name=HUB, impersonate=source.user) if source.user else self._hub
             entry = self._entries[source] = _Entry(self._member(source, client, HUB), None)
         return entry
@@ -150,20 +197,43 @@ class Pool:
         entry = self._entries.get(source)
         if entry is not None and entry.data is data:
             return entry
-        config = self._parse(source, data)
+        if source.user:
+            self._remote(source.itself, data)  # the one that watches
+        config, rate = self._parse(source, data), self._rate_of(source, data)
         if entry is None:
             member = self._member(source, self._client(source, config), config.digest)
             entry = self._entries[source] = _Entry(member, data)
         elif entry.member.digest != config.digest:
             self._retire(entry.member.replace_client(self._client(source, config), config.digest))
+            if not source.user:
+                self._records[source.name].restart()
         entry.data = data
+        entry.member.throttle.rate = rate
         return entry
 
     def _member(self, source: _Source, client: Client, digest: str) -> Member:
         health = self._health.get(source.name)
         if health is None:
             health = self._health[source.name] = Health(source.name, self._rate, partial(self._changed, source))
-        return Member(source.name, client, digest, health=health, slots=self.slots, renew=partial(self._renew, source))
+            self._records[source.name] = self._watch(source.itself)
+            metrics.UP.labels(source.name).set(1)
+        return Member(
+            source.name, client, digest, health=health, slots=self.slots, records=self._records[source.name],
+            renew=partial(self._renew, source),
+        )  # fmt: skip
+
+    def _watch(self, source: _Source) -> Records:
+        """Follow what Helm keeps on a member, as the user of its kubeconfig."""
+
+        async def renew(refused: Client) -> bool:
+            return await self._entries[source].member.renew(refused)
+
+        def changed(namespace: str, release: str) -> None:
+            for reader in self._readers:
+                reader(source.namespace, source.secret, namespace, release)
+
+        covered = partial(self._tell, source, Change.WATCHED)
+        return Records(lambda: self._entries[source].member.client, renew, changed, covered)
 
     def _changed(self, source: _Source, before: Vitals, health: Health) -> None:
         """Keep those who want to run there in step with how the member is."""
@@ -174,10 +244,19 @@ class Pool:
         if health.state is Vitals.LOST:
             _log.warning("Member is lost", extra={"member": source.name, "why": health.breaker.cause})
             self.slots.turn_away(source.name, health.breaker.error)
+            self._records[source.name].stop()
         elif before is Vitals.LOST:
             _log.info("Member answers again", extra={"member": source.name})
-            for subscriber in self._subscribers:
-                subscriber(source.namespace, source.secret)
+            self._records[source.name].start()
+        else:
+            return
+        is_back = health.state is Vitals.WELL
+        metrics.UP.labels(source.name).set(is_back)
+        self._tell(source, Change.BACK if is_back else Change.LOST)
+
+    def _tell(self, source: _Source, change: Change) -> None:
+        for subscriber in self._subscribers:
+            subscriber(source.namespace, source.secret, change)
 
     @staticmethod
     def _client(source: _Source, config: ClusterConfig) -> Client:
@@ -193,9 +272,11 @@ class Pool:
 
     def _parse(self, source: _Source, data: Data) -> ClusterConfig:
         where = f"KubeConfig secret '{source.namespace}/{source.secret}'"
-        text = next((data.data[key] for key in ([source.key] if source.key else _KEYS) if data.data.get(key)), None)
+        text = next(
+            (data.data[key] for key in ([source.key] if source.key else USUAL_KEYS) if data.data.get(key)), None
+        )
         if text is None:
-            wanted = f"'{source.key}'" if source.key else " or ".join(f"'{key}'" for key in _KEYS)
+            wanted = f"'{source.key}'" if source.key else " or ".join(f"'{key}'" for key in USUAL_KEYS)
             raise Transient(REASON, f"{where} does not contain a {wanted} key with data")
         try:
             return parse_kubeconfig(
@@ -206,10 +287,19 @@ class Pool:
         except BadKubeconfig as error:
             raise Transient(REASON, f"{where} cannot be used: {error}") from error
 
+    def _rate_of(self, source: _Source, data: Data) -> int:
+        text = data.annotations.get(RATE)
+        if text is None:
+            return self._rate
+        if not text.isascii() or not text.isdecimal() or not int(text):
+            where = f"KubeConfig secret '{source.namespace}/{source.secret}'"
+            raise Transient(REASON, f"{where} cannot be used: annotation {RATE} is '{text}', not a number from 1 on")
+        return int(text)
+
     async def _renew(self, source: _Source, member: Member) -> bool:
         """Read a kubeconfig again whose credentials were refused; True when there are others now."""
-        entry, refused = self._entries[source], member.digest
-        if not source.secret:
+        entry, refused = self._entries.get(source), member.digest
+        if not source.secret or entry is None:
             return False
         now = asyncio.get_running_loop().time
         async with entry.renewing:  # many requests are refused at once: one of them reads
@@ -226,8 +316,11 @@ class Pool:
 
         def close() -> None:
             del self._retired[client]
-            task = asyncio.get_running_loop().create_task(client.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._close(client.aclose())
 
         self._retired[client] = asyncio.get_running_loop().call_later(_RETIREMENT, close)
+
+    def _close(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

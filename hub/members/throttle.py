@@ -13,6 +13,15 @@ class Throttle:
     def __init__(self, rate: int = DEFAULT_RATE, period: float = 1.0) -> None:
         self._throttler = Throttler(rate_limit=rate, period=period)
 
+    @property
+    def rate(self) -> int:
+        """Requests per period."""
+        return self._throttler.rate_limit
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        self._throttler.rate_limit = rate
+
     async def acquire(self) -> None:
         """Wait until one more request is allowed."""
         await self._throttler.acquire()  # type: ignore[no-untyped-call]  # untyped upstream

@@ -17,7 +17,6 @@ from hub.api.helm import HelmRelease
 from hub.api.meta import FORCE_AT, RESET_AT, parse_time
 from hub.content.values import values_digest
 from hub.errors import HubError, MemberUnreachable, NotFound, ToolFailed, Transient
-from hub.kube.mapper import Mapper
 from hub.members.pool import REASON as NO_CLIENT
 from hub.release import deletion, dependencies, history, messages, remediation
 from hub.release.actions import Actions, stamp_of
@@ -97,7 +96,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         member = await self._member(release)
         desired = _desired(release, source, values)
         storage, actions = self._storage(member), self._actions(member)
-        mapper = member.storage(Mapper)
+        mapper = member.mapper
         await self._leave_old_target(attempt, actions, storage, source)
         _reset_failures(release, desired, member)
         _record_attempt(release, desired, member)
@@ -215,6 +214,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             return
         try:
             async with actions.in_turn() as running:
+                storage.forget(target)
                 await running.uninstall(release, target)
         except ToolFailed as error:
             words = messages.not_uninstalled(revision, chart, error.message)

@@ -103,7 +103,7 @@ class Loop:
     async def _observe(self) -> StoredRelease | None:
         """Read the newest revision, and take up one of our own that a kill kept us from recording."""
         request = self._request
-        stored = await request.storage.latest(request.target)
+        stored = await request.storage.latest(request.target, watched=not self._done)
         status = request.release.status
         latest = status.history[0] if status.history else None
         if stored is None or (latest and latest.version >= stored.version):
@@ -338,6 +338,7 @@ class Loop:
         clock = asyncio.get_running_loop().time
         async with self._actions.in_turn() as actions:
             await self._announce(action, ready=ready)
+            self._request.storage.forget(self._request.target)
             began = clock()
             try:
                 await actions.run(action, self._request, stored)

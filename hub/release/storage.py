@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hub.api.meta import SECRETS
 from hub.content.values import values_digest
 from hub.errors import ApiError, Conflict, Forbidden, NotFound, Transient, Unauthorized
+from hub.members.records import Record
 from hub.release import gojson, manifest
 
 if TYPE_CHECKING:
@@ -180,12 +181,16 @@ class Storage:
         self._member = member
         self._memory = memory
 
-    async def latest(self, target: Target) -> StoredRelease | None:
+    async def latest(self, target: Target, *, watched: bool = False) -> StoredRelease | None:
         """
         Return the newest revision, or None when Helm has stored nothing.
 
-        Costs one metadata-only list; the payload is read and decoded only when it changed since the last call.
+        Costs one metadata-only list; the payload is read and decoded only when it changed since the last call. With
+        ``watched``, not even that while a watch vouches for what is known: good enough unless we have just written.
         """
+        remembered = self._memory.get(self._key(target)) if watched else None
+        if remembered is not None and self._vouched_for(target, remembered):
+            return remembered
         selector = f"owner=helm,name={target.name}"
         listed = await self._ask(
             lambda client: client.list(SECRETS, target.storage_namespace, labels=selector, metadata_only=True)
@@ -194,6 +199,9 @@ class Storage:
             self.forget(target)
             return None
         newest = max(listed.items, key=lambda item: int(item["metadata"]["labels"].get("version", 0)))["metadata"]
+        self._member.records.note(
+            target.storage_namespace, target.name, Record(newest["name"], newest["resourceVersion"])
+        )
         known = self._memory.get(self._key(target))
         if known and (known.secret, known.resource_version) == (newest["name"], newest["resourceVersion"]):
             return known
@@ -255,8 +263,13 @@ class Storage:
             raise Transient("StateError", message) from error
 
     def forget(self, target: Target) -> None:
-        """Drop what was decoded for a release."""
+        """Drop what is known of a release: it is about to be written, or it was."""
         self._memory.pop(self._key(target), None)
+        self._member.records.forget(target.storage_namespace, target.name)
+
+    def _vouched_for(self, target: Target, known: StoredRelease) -> bool:
+        record = Record(known.secret, known.resource_version)
+        return self._member.records.is_newest(target.storage_namespace, target.name, record)
 
     def _key(self, target: Target) -> tuple[str, str, str]:
         return self._member.name, target.storage_namespace, target.name

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, STALLED, Key, Resource
 from hub.api.source import HelmChart
-from hub.release.names import chart_key
+from hub.release.names import chart_key, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MEMBER = "Member"
-"""Stands for a kind in keys; members are no objects."""
+MEMBER = "KubeConfig"
+RECORD = "Record"
+"""Words that stand for a kind in keys of what is no object: a cluster, and what Helm keeps of a release on one."""
 
 
 def chart_of(release: Resource) -> Iterable[Key]:
@@ -48,6 +49,19 @@ def member_of(release: Resource) -> Iterable[Key]:
             yield Key(MEMBER, "", "")
         elif kube.secret_ref:
             yield Key(MEMBER, release.metadata.namespace, kube.secret_ref.name)
+
+
+def record_of(release: Resource) -> Iterable[Key]:
+    """Return what stands for Helm's records of a release: its cluster, storage namespace and name."""
+    if isinstance(release, HelmRelease):
+        target = target_of(release)
+        for cluster in member_of(release):
+            yield record(cluster.namespace, cluster.name, target.storage_namespace, target.name)
+
+
+def record(namespace: str, secret: str, storage_namespace: str, name: str) -> Key:
+    """Return what stands for Helm's records of a release on the cluster of a kubeconfig Secret."""
+    return Key(RECORD, f"{namespace}/{secret}", f"{storage_namespace}/{name}")
 
 
 def misses_its_member(release: Resource | None) -> bool:

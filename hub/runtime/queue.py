@@ -5,6 +5,7 @@ The work queue: keys that want to be looked at, each at most once at a time, the
 - A key that is added while it is being worked on is handed out again after :meth:`Queue.done`, never beside it.
 - A key that failed waits longer each time, up to a limit; an event does not wait for that.
 - Whoever waits gets older: a routine look is passed by events for half a minute, not for ever.
+- Keys of one lane (of one member, say) have a share of the work: a lane whose looks take for ever delays no other.
 
 Times are seconds on the clock of the event loop.
 """
@@ -14,16 +15,19 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import random
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 K = TypeVar("K", bound="Hashable")
+
+_NOBODY: Final = object()  # None may be the name of a lane
 
 
 class Priority(IntEnum):
@@ -65,18 +69,52 @@ class _Entry:
         return self.due + self.priority
 
 
-class Queue(Generic[K]):
-    """Keys that want to be looked at; see the module for the rules."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """
+    How many keys may be worked on at a time.
 
-    def __init__(self, backoff: Backoff | None = None, chance: Callable[[], float] = random.random) -> None:
+    Attributes:
+        total: Over all lanes; what bounds memory.
+        each: Of one lane.
+        least: Of one lane, however busy the others are: so nobody is ever shut out.
+    """
+
+    total: int = 512
+    each: int = 64
+    least: int = 4
+
+
+class Queue(Generic[K]):
+    """
+    Keys that want to be looked at; see the module for the rules.
+
+    Args:
+        backoff: Pauses after failures.
+        chance: Dice, in [0, 1).
+        shares: How much may be under way.
+        lane: Who shares with whom; asked when a key is handed out. By default all do.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff | None = None,
+        chance: Callable[[], float] = random.random,
+        *,
+        shares: Shares | None = None,
+        lane: Callable[[K], Hashable] | None = None,
+    ) -> None:
         self._backoff = backoff or Backoff()
         self._chance = chance
+        self._shares = shares or Shares()
+        self._lane_of = lane or (lambda _: None)
         self._entries: dict[K, _Entry] = {}
-        self._processing: set[K] = set()
+        self._processing: dict[K, Hashable] = {}  # and its lane then
+        self._busy: Counter[Hashable] = Counter()
         self._failures: dict[K, int] = {}
         # Heaps are never searched: an item that no longer matches its entry is skipped when it comes up.
         self._delayed: list[tuple[float, int, K]] = []
-        self._ready: list[tuple[float, int, K]] = []
+        self._ready: dict[Hashable, list[tuple[float, int, K]]] = {}
         self._serial = itertools.count()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -118,7 +156,13 @@ class Queue(Generic[K]):
 
     def done(self, key: K) -> None:
         """The work on ``key`` ended; whatever was asked for meanwhile counts from now on."""
-        self._processing.discard(key)
+        if key in self._processing:
+            lane = self._processing.pop(key)
+            self._busy[lane] -= 1
+            if not self._busy[lane]:
+                del self._busy[lane]
+            if self._ready:
+                self._wake()  # there is room again
         entry = self._entries.get(key)
         if entry is not None:
             self._push(key, entry)
@@ -148,7 +192,7 @@ class Queue(Generic[K]):
 
     def _push(self, key: K, entry: _Entry) -> None:
         if entry.due <= self._now():
-            heapq.heappush(self._ready, (entry.order, next(self._serial), key))
+            self._line_up(key, entry, next(self._serial))
             self._wake()
             return
         heapq.heappush(self._delayed, (entry.due, next(self._serial), key))
@@ -173,16 +217,45 @@ class Queue(Generic[K]):
             due, serial, key = heapq.heappop(self._delayed)
             entry = self._entries.get(key)
             if entry is not None and entry.due == due and key not in self._processing:
-                heapq.heappush(self._ready, (entry.order, serial, key))
+                self._line_up(key, entry, serial)
+
+    def _line_up(self, key: K, entry: _Entry, serial: int) -> None:
+        heapq.heappush(self._ready.setdefault(self._lane_of(key), []), (entry.order, serial, key))
 
     def _take(self) -> K | None:
-        while self._ready:
-            order, _, key = heapq.heappop(self._ready)
+        lane = self._next_lane()
+        if lane is _NOBODY:
+            return None
+        _, _, key = heapq.heappop(self._ready[lane])
+        del self._entries[key]
+        self._processing[key] = lane
+        self._busy[lane] += 1
+        return key
+
+    def _next_lane(self) -> Hashable:
+        """Return the lane whose head is most pressing; those that have less than the least come before all others."""
+        chosen, best = _NOBODY, (True, math.inf)
+        full = len(self._processing) >= self._shares.total
+        for lane in list(self._ready):
+            busy = self._busy.get(lane, 0)
+            modest = busy < self._shares.least
+            if busy >= self._shares.each or (full and not modest):
+                continue
+            order = self._head(lane)
+            if order is not None and (not modest, order) < best:
+                chosen, best = lane, (not modest, order)
+        return chosen
+
+    def _head(self, lane: Hashable) -> float | None:
+        """Return the order of a lane's first key, without the items that no longer match."""
+        heap = self._ready[lane]
+        while heap:
+            order, _, key = heap[0]
             entry = self._entries.get(key)
             if entry is not None and entry.order == order and key not in self._processing:
-                del self._entries[key]
-                self._processing.add(key)
-                return key
+                return order
+            heapq.heappop(heap)
+        del self._ready[lane]
         return None
 
     async def _wait(self) -> None:
@@ -219,6 +292,6 @@ class Queue(Generic[K]):
     def _ring(self) -> None:
         self._timer = None
         self._promote()
-        for _ in range(len(self._ready)):
+        for _ in range(sum(map(len, self._ready.values()))):
             self._wake()
         self._arm()

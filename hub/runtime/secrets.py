@@ -32,10 +32,11 @@ _PAUSE = 60.0  # seconds until a watch that was refused is asked for again
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The content of a Secret or ConfigMap; ``repr`` does not show it."""
+    """The content of a Secret or ConfigMap, and its annotations; ``repr`` does not show it."""
 
     data: dict[str, bytes] = field(repr=False)
     resource_version: str = ""
+    annotations: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class SecretReader:
@@ -160,4 +161,5 @@ def _decode(raw: dict[str, Any]) -> Data:
             data[name] = str(value).encode()
     for name, value in (raw.get("binaryData") or {}).items():
         data[name] = base64.b64decode(value)
-    return Data(data, str(raw["metadata"]["resourceVersion"]))
+    metadata = raw["metadata"]
+    return Data(data, str(metadata["resourceVersion"]), metadata.get("annotations") or {})

@@ -20,7 +20,7 @@ import random
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from hub.api.conditions import Conditions
 from hub.api.meta import FINALIZER, READY, RECONCILING, REQUESTED_AT, STALLED, Resource, rfc3339
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _JITTER = 0.05
+_WRITES = 8
+"""Statuses of one kind that are written at a time. After a push all charts are ready at once: each write beyond these
+would open a connection of its own, whose TLS handshake costs both sides more than the write."""
 ARTIFACT_FAILED = "ArtifactFailed"
 STORAGE_FAILED = "StorageOperationFailed"
 _STORAGE_ERRORS = frozenset({
@@ -57,7 +60,8 @@ class Attempt(Generic[R]):
         conditions: The conditions of that status.
     """
 
-    def __init__(self, resource: R, client: Client, cache: Cache) -> None:
+    def __init__(self, resource: R, client: Client, cache: Cache, room: asyncio.Semaphore) -> None:
+        self._room = room
         self.resource: R = resource.model_copy(deep=True)
         self._client = client
         self._cache = cache
@@ -106,7 +110,8 @@ class Attempt(Generic[R]):
         meta = self.resource.metadata
         api = self.resource.KIND.api
         try:
-            answer = await self._client.patch(api, meta.name, meta.namespace, body, subresource=subresource)
+            async with self._room:
+                answer = await self._client.patch(api, meta.name, meta.namespace, body, subresource=subresource)
         except NotFound:
             return
         meta.resource_version = answer["metadata"]["resourceVersion"]
@@ -114,12 +119,19 @@ class Attempt(Generic[R]):
 
 
 class Reconciler(ABC, Generic[R]):
-    """The controller of one kind: its steps, in the common frame."""
+    """
+    The controller of one kind: its steps, in the common frame.
+
+    ``FINALIZES`` is False for a kind that leaves nothing behind: its objects get no finalizer.
+    """
+
+    FINALIZES: ClassVar[bool] = True
 
     def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
         self.client = client
         self.cache = cache
         self.recorder = recorder
+        self._room = asyncio.Semaphore(_WRITES)
 
     @abstractmethod
     async def steps(self, attempt: Attempt[R]) -> float:
@@ -147,10 +159,11 @@ class Reconciler(ABC, Generic[R]):
         if resource is None:
             return None
         with log.bind(kind=key.kind, namespace=key.namespace, name=key.name):
-            attempt = Attempt(resource, self.client, self.cache)
+            attempt = Attempt(resource, self.client, self.cache, self._room)
             if resource.deleted:
                 return await self._delete(attempt)
-            await attempt.add_finalizer()
+            if self.FINALIZES:
+                await attempt.add_finalizer()
             if attempt.resource.spec.suspend:
                 await self._suspended(attempt)
                 return None

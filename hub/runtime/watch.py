@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import kopf
 
 from hub.errors import HubError, NotFound, Stalled
 from hub.kube.client import USER_AGENT, Client, Unreachable
+from hub.kube.library import absent
 from hub.kube.roster import Roster
+
+with absent():  # else kopf imports its models, to recognise them in what nobody gives it here
+    import kopf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

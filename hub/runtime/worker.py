@@ -21,16 +21,15 @@ _LAST_WORDS = 5.0  # seconds a cancelled reconcile may take to write down what i
 
 class Worker(Generic[K]):
     """
-    Takes keys from a queue and reconciles them.
+    Takes keys from a queue and reconciles them, as many at once as the queue hands out.
 
     ``reconcile`` returns the seconds until the next look, or None when only events bring the key back; an exception
     means another attempt after a growing pause. No reconcile can end the worker or another reconcile.
     """
 
-    def __init__(self, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]], limit: int) -> None:
+    def __init__(self, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         self._queue = queue
         self._reconcile = reconcile
-        self._slots = asyncio.Semaphore(limit)
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: asyncio.Task[None] | None = None
 
@@ -66,19 +65,10 @@ class Worker(Generic[K]):
 
     async def _take(self) -> None:
         while True:
-            await self._slots.acquire()
-            try:
-                key = await self._queue.get()
-            except BaseException:
-                self._slots.release()
-                raise
+            key = await self._queue.get()
             task = asyncio.create_task(self._one(key), name=f"reconcile {key}")
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.release()
+            task.add_done_callback(self._tasks.discard)
 
     async def _one(self, key: K) -> None:
         try:

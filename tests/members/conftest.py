@@ -12,6 +12,7 @@ from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 from hub.members.gateway import Gateway, RunPolicy, Session
 from hub.members.member import Health, Member
+from hub.members.records import Records
 from hub.members.slots import Limits, Slots
 from hub.release.helm import Helm, InstallOptions, Run, UpgradeOptions, Wait
 
@@ -61,7 +62,8 @@ async def never_renew(_member):
 def new_member(config, *, name="ns/member", slots=None, renew=never_renew):
     slots = slots or Slots(Limits(writing=4, writing_per_member=4))
     client = Client(config, name=name)
-    return Member(name, client, config.digest, health=Health(name, 1000), slots=slots, renew=renew)
+    records = Records(lambda: client, renew, lambda _namespace, _release: None)
+    return Member(name, client, config.digest, health=Health(name, 1000), slots=slots, records=records, renew=renew)
 
 
 @pytest.fixture(scope="session")

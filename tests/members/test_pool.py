@@ -8,12 +8,13 @@ import time
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from hub.api.meta import NAMESPACES, SECRETS, KubeConfig
 from hub.errors import Forbidden, MemberUnreachable, NotFound, Stalled, Transient, Unauthorized
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
-from hub.members.pool import Pool
+from hub.members.pool import Change, Pool
 from hub.runtime.secrets import SecretReader
 from hub.settings import RunSettings, SecuritySettings
 
@@ -37,6 +38,12 @@ async def pool(hub):
 @pytest.fixture
 def good(clusters):
     return clusters.members[0].kubeconfig.read_text()
+
+
+def annotated(namespace, rate, **data):
+    metadata = {"name": "m", "namespace": namespace, "annotations": {"hubctl.io/requests-per-second": rate}}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
 
 
 class Desk:
@@ -223,3 +230,48 @@ async def test_a_lost_member_is_told_at_once_and_found_again(desk, clusters, eve
 
     assert await eventually(found) is member
     assert member.breaker.since is None
+
+
+async def test_a_rate_of_its_own(hub, desk, good):
+    desk.put(value=good)
+    member = await desk.get()
+    assert member.throttle.rate == 100
+    await hub.apply(SECRETS, annotated(desk.namespace, "7", value=good), manager="kubectl-client-side-apply")
+    assert await desk.get() is member
+    assert member.throttle.rate == 7
+    await hub.apply(SECRETS, annotated(desk.namespace, "many", value=good), manager="kubectl-client-side-apply")
+    with pytest.raises(Transient, match=r"annotation hubctl\.io/requests-per-second is 'many', not a number from 1 on"):
+        await desk.get()
+    assert member.throttle.rate == 7
+
+
+async def test_changes_are_told(hub, desk, clusters, good, eventually):
+    pool, told = Pool(hub, SecretReader(hub), SecuritySettings(), RunSettings()), []
+    pool.subscribe(lambda *change: told.append(change))
+    live = clusters.members[1]
+    desk.put(value=live.kubeconfig.read_text())
+    try:
+        member = await desk.get(pool=pool)
+        await eventually(lambda: told == [(desk.namespace, "m", Change.WATCHED)])
+        await live.stop_apiserver()
+        with pytest.raises(MemberUnreachable):
+            await member.call(lambda client: client.list(NAMESPACES))
+        assert told[-1] == (desk.namespace, "m", Change.LOST)
+        await live.start_apiserver()
+        await eventually(lambda: (desk.namespace, "m", Change.BACK) in told)
+        await eventually(lambda: told[-1] == (desk.namespace, "m", Change.WATCHED))
+    finally:
+        await live.start_apiserver()
+        await pool.aclose()
+
+
+async def test_a_member_nobody_needs_is_let_go(desk, pool, good):
+    desk.put(value=good)
+    member = await desk.get()
+    await member.call(lambda client: client.list(NAMESPACES))
+    assert f'member="{member.name}"' in generate_latest().decode()
+    pool.drop(desk.namespace, "m")
+    assert f'member="{member.name}"' not in generate_latest().decode()
+    again = await desk.get()
+    assert again is not member
+    assert await again.client.probe() == "ok"

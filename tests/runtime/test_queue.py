@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hub.runtime.queue import Backoff, Priority, Queue
+from hub.runtime.queue import Backoff, Priority, Queue, Shares
 
 pytestmark = [pytest.mark.looptime, pytest.mark.asyncio(loop_scope="function")]
 
@@ -192,3 +192,69 @@ async def test_a_busy_key_leaves_nothing_behind(queue):
         queue.done("a")
     assert len(queue._delayed) < 200
     assert await take(queue) == ("a", 600)
+
+
+class TestShares:
+    """``a1`` is the first key of lane ``a``."""
+
+    SHARES = Shares(total=4, each=3, least=1)
+
+    @pytest.fixture
+    def queue(self):
+        return Queue(chance=lambda: 0.0, shares=self.SHARES, lane=lambda key: key[0])
+
+    @staticmethod
+    async def drawn(queue):
+        """What is handed out until somebody has to wait."""
+        keys = []
+        while True:
+            try:
+                async with asyncio.timeout(1):
+                    keys.append(await queue.get())
+            except TimeoutError:
+                return keys
+
+    @pytest.mark.parametrize(
+        ("added", "drawn"),
+        [
+            pytest.param(["a1", "a2", "a3", "a4", "a5"], ["a1", "a2", "a3"], id="a lane has its share"),
+            pytest.param(["a1", "a2", "a3", "b1", "b2"], ["a1", "b1", "a2", "a3"], id="who has little goes first"),
+            pytest.param(
+                ["a1", "a2", "a3", "b1", "b2", "c1", "d1", "e1"],
+                ["a1", "b1", "c1", "d1", "e1"],
+                id="nobody is shut out, however full it is",
+            ),
+        ],
+    )
+    async def test_who_comes(self, queue, added, drawn):
+        for key in added:
+            queue.add(key)
+        assert await self.drawn(queue) == drawn
+
+    async def test_stuck_keys_leave_room_for_others_who_come_later(self, queue):
+        for number in range(100):
+            queue.add(f"a{number}")
+        assert len(await self.drawn(queue)) == 3
+        queue.add("b1")
+        assert await self.drawn(queue) == ["b1"]
+        queue.done("b1")
+        queue.add("b2")
+        assert await self.drawn(queue) == ["b2"]
+
+    async def test_the_most_pressing_of_a_lane_comes_when_there_is_room(self, queue):
+        for number in range(5):
+            queue.add(f"a{number}")
+        await self.drawn(queue)
+        queue.add("a4", priority=Priority.REQUEST)
+        queue.done("a0")
+        assert await self.drawn(queue) == ["a4"]
+
+    async def test_what_was_asked_for_again_waits_for_room(self, queue):
+        for number in range(4):
+            queue.add(f"a{number}")
+        await self.drawn(queue)
+        queue.add("a0")
+        queue.done("a0")
+        assert await self.drawn(queue) == ["a3"], "it was there before"
+        queue.done("a3")
+        assert await self.drawn(queue) == ["a0"]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hub.errors import Transient
-from hub.runtime.queue import Queue
+from hub.runtime.queue import Queue, Shares
 from hub.runtime.worker import Worker
 
 pytestmark = [pytest.mark.looptime, pytest.mark.asyncio(loop_scope="function")]
@@ -21,8 +21,8 @@ def now():
 
 @asynccontextmanager
 async def working(reconcile, limit=4):
-    queue = Queue(chance=lambda: 0.0)
-    worker = Worker(queue, reconcile, limit)
+    queue = Queue(chance=lambda: 0.0, shares=Shares(total=limit, each=limit, least=0))
+    worker = Worker(queue, reconcile)
     run = asyncio.create_task(worker.run())
     try:
         yield queue, worker
@@ -109,8 +109,8 @@ async def test_drain_lets_what_runs_finish_in_time():
         finally:
             done.append((key, now()))
 
-    queue = Queue()
-    worker = Worker(queue, reconcile, 2)
+    queue = Queue(shares=Shares(total=2, each=2, least=0))
+    worker = Worker(queue, reconcile)
     run = asyncio.create_task(worker.run())
     for key in ("quick", "slow"):
         queue.add(key)
@@ -132,7 +132,7 @@ async def test_cancelling_the_run_cancels_the_reconciles():
             ended.append(now())
 
     queue = Queue()
-    run = asyncio.create_task(Worker(queue, reconcile, 4).run())
+    run = asyncio.create_task(Worker(queue, reconcile).run())
     queue.add("a")
     await asyncio.sleep(2)
     run.cancel()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import time
 import uuid
 
 import pytest
 import yaml
-from scenario_match import Re
+from scenario_match import Absent, Present, Re
 from scenario_scene import Scene, completed
 
 from hub.dev.certs import Authority
@@ -106,6 +107,10 @@ async def test_lost(scene, victim, eventually, harm, cause):
         await scene.expect([
             {"HelmRelease/web": {"conditions": {"Ready": lost}}},
             {"events HelmRelease/web": {"type": "Warning", "reason": "MemberUnreachable", "message": told}},
+            {"Member/member2": {
+                "conditions": {"Ready": {"status": "False", "reason": "MemberUnreachable", "message": Re(cause)}},
+                "status": {"breaker": "open", "reachableSince": Absent()},
+            }},
         ])  # fmt: skip
         await upgrade(scene, "other", name)
         await ready(scene, "other")
@@ -125,6 +130,12 @@ async def test_lost(scene, victim, eventually, harm, cause):
     print(f"\ncaught up {time.monotonic() - began:.1f} s after the member's return")
     assert counters(await status(scene)) == [0, 0, 0]
     assert (await status(scene))["history"][0]["version"] == last["version"] + 1
+    back = {"conditions": {"Ready": "True Reachable"}, "status": {"breaker": "closed", "reachableSince": Present()}}
+    await scene.expect([
+        {"Member/member2": back},
+        {"events Member/member2": {"type": "Normal", "reason": "Reachable"}},
+        {"Member/member1": {"conditions": {"Ready": "True Reachable"}}},
+    ])  # fmt: skip
 
 
 def attempts(scene):
@@ -223,6 +234,21 @@ class TestCredentials:
         told = Re("member '${ns}/member2': .*does not accept our credentials .*: renew the token")
         await self._see_it_through(scene, good, "StateError", told, "unknown token")
 
+    async def test_expired_token(self, scene, good):
+        """What the token says of itself is told on the Member, whatever the API server says of it."""
+        good["users"][0]["user"] = {"token": _jwt(iat=1_000_000_000, exp=1_000_086_400)}
+        await _write(scene, good)
+        over = "the token in Secret '${ns}/member2' expired at 2001-09-10T01:46:40Z: write a new kubeconfig there.*"
+        told = {"status": "False", "reason": "CredentialsExpired", "message": Re(over)}
+        await scene.expect([
+            {"Member/member2": {"conditions": {"CredentialsValid": told, "Ready": "False Unauthorized"}}},
+            {"events Member/member2": {"type": "Warning", "reason": "CredentialsExpired", "message": Re(over)}},
+        ])  # fmt: skip
+        await _write(scene, yaml.safe_load(scene.world.sites["member2"].kubeconfig.read_text()))
+        await scene.expect({
+            "Member/member2": {"conditions": {"CredentialsValid": "True Valid", "Ready": "True Reachable"}}
+        })  # fmt: skip
+
     async def test_no_rights(self, scene, good, clusters):
         good["users"][0]["user"] = {"token": await _token(clusters.members[1], scene.names["target"], "nobody")}
         told = Re("member '${ns}/member2': secrets is forbidden: User .*nobody.* cannot list .*: give the user")
@@ -261,6 +287,12 @@ class TestCredentials:
 async def _write(scene, config):
     text = base64.b64encode(yaml.safe_dump(config).encode()).decode()
     await scene.world.sites["hub"].patch(scene.ref("Secret/member2"), {"data": {"value": text}})
+
+
+def _jwt(**claims):
+    """A token that nobody signed."""
+    parts = ({"alg": "RS256"}, claims, {})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in parts)
 
 
 async def _token(member, namespace, name, *, admin=False):

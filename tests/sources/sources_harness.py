@@ -80,7 +80,7 @@ class Sources:
                 self.reconciled.append(key)
 
         self.watcher = Watcher(config, [GitRepository.KIND, HelmChart.KIND], namespaces=[self.namespace])
-        self.worker = Worker(queue, reconcile, 16)
+        self.worker = Worker(queue, reconcile)
 
         def feed(kind, event, raw):
             if event == "DELETED":
