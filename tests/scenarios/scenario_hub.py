@@ -37,7 +37,8 @@ class HubProcess:
             sys.executable, "-m", "hub", f"--kubeconfig={kubeconfig}", f"--storage-path={self.storage}",
             "--listen=127.0.0.1:0", "--log-format=json", "--log-level=debug", *flags,
         ]  # fmt: skip
-        self._env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+        self._env = {**plain, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         self._process: asyncio.subprocess.Process | None = None
 
     @property
