@@ -33,8 +33,9 @@ unit: setup ## The tests that need no clusters: seconds
 bench: setup ## How fast, at what cost, beside the bare helm; BENCH_ARGS='-n 20 --json FILE' chooses
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-faults: setup ## Kill the hub fifty times in the middle of upgrades: minutes
+faults: setup ## Kill the hub fifty times in the middle of upgrades, and a leader twenty times: minutes
 	HUB_FAULT_KILLS=50 $(BIN)/pytest -s tests/faults/test_kills.py
+	HUB_FAULT_LEADERS=20 $(BIN)/pytest -s tests/faults/test_leaders.py
 
 check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check .

@@ -40,6 +40,7 @@ class HubProcess:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
         self._env = {**plain, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         self._process: asyncio.subprocess.Process | None = None
+        self.address = ""  # where it listens, once it is ready
 
     @property
     def pid(self) -> int:
@@ -83,6 +84,7 @@ class HubProcess:
                     try:
                         async with session.get(f"http://{address}/readyz") as answer:
                             if answer.status == 200:
+                                self.address = address
                                 return
                     except aiohttp.ClientError:
                         pass
