@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench faults check format crds docs run upgrade clean
+.PHONY: help setup demo test unit bench faults check format crds docs run image upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,20 +43,25 @@ check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/mypy --strict hub
 	$(BIN)/lint-imports
 	$(BIN)/python -m hub.api.crds --check crds
+	$(BIN)/python charts/generate.py --check
 	$(BIN)/python docs/cli/generate.py --check
 
 format: setup ## Let ruff put the code in shape
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 
-crds: setup ## Write crds/ from the models
+crds: setup ## Write crds/ from the models, and the schema of the chart's values from the settings
 	$(BIN)/python -m hub.api.crds crds
+	$(BIN)/python charts/generate.py
 
 docs: setup ## Write docs/cli/ from the commands
 	$(BIN)/python docs/cli/generate.py
 
 run: setup ## The hub, beside the clusters of 'hubctl dev up'
 	$(BIN)/hub --kubeconfig .hub/hub.kubeconfig
+
+image: ## The container image; needs docker and network
+	docker build --tag hubctl/hub:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' hub/__init__.py) .
 
 upgrade: ## Renew constraints.txt with today's versions
 	@rm -rf build/upgrade && $(PYTHON) -m venv build/upgrade

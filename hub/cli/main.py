@@ -34,6 +34,10 @@ VERBS: dict[str, Verb] = {
     "suspend": Verb("hub.cli.suspend", "suspend", "Let the hub leave objects alone."),
     "resume": Verb("hub.cli.suspend", "resume", "Let the hub take care of suspended objects again."),
     "values": Verb("hub.cli.values", "values", "Tell where the values of a release come from."),
+    "install": Verb("hub.cli.install", "install", "Install the hub on its host cluster, or upgrade it."),
+    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub; objects and what runs on members stay."),
+    "check": Verb("hub.cli.check", "check", "Tell whether a hub can be installed, and whether it is well."),
+    "migrate": Verb("hub.cli.migrate", "migrate", "Take over from Flux on this cluster, or give back."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
 }
 

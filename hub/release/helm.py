@@ -141,6 +141,11 @@ class Helm(pyhelm3.Command):
         self._prefix = _death_signal()
         self._env = _environment(home)
 
+    @property
+    def executable(self) -> str:
+        """Path of the helm binary."""
+        return str(self._executable)
+
     @classmethod
     async def find(cls, home: Path, executable: Path | None = None) -> Helm:
         """
