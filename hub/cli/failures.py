@@ -29,7 +29,7 @@ def explain(error: Exception) -> str | None:
         case Forbidden():
             return f"{_line(error)}; ask whoever runs the hub for a role that may"
         case NotFound() if is_missing_kind(error):
-            return f"{_line(error)}: is this the hub's cluster? 'kubectl apply -f crds/' installs the hub's kinds"
+            return f"{_line(error)}: is this the hub's cluster? 'hubctl install' installs the hub and its kinds"
         case HubError():
             return _line(error)
         case _:

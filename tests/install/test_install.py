@@ -82,6 +82,18 @@ async def test_a_mistyped_value_is_refused_before_anything_is_touched(installed)
     assert "concurency" in ran.err
 
 
+def volume(name, storage_class):
+    """Return a volume for one replica; nobody provisions any here."""
+    spec = {
+        "capacity": {"storage": "10Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": storage_class,
+        "persistentVolumeReclaimPolicy": "Retain",
+        "hostPath": {"path": "/tmp/none"},
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+
+
 async def test_an_upgrade_from_the_version_before_keeps_data(clusters, namespace, tmp_path, host):
     """The version before: the same chart by another number, with a definition that lacks a field."""
     old = tmp_path / "hub"
@@ -90,7 +102,10 @@ async def test_an_upgrade_from_the_version_before_keeps_data(clusters, namespace
     (old / "Chart.yaml").write_text(yaml.safe_dump({**chart, "version": "0.0.9", "appVersion": "0.0.9"}))
     cluster = host.cluster
     where = (f"--namespace={namespace}", f"--kubeconfig={cluster.kubeconfig}", "--wait", "--timeout=3m")
-    flags = ("--set=persistence.enabled=true,fullnameOverride=hub-before,crds.install=false", *where)
+    for number in range(2):
+        cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump(volume(f"{namespace}-{number}", namespace)))
+    persistence = f"persistence.enabled=true,persistence.storageClassName={namespace}"
+    flags = (f"--set={persistence},fullnameOverride=hub-before,crds.install=false", *where)
     ran = await run(clusters.helm, "upgrade", "before", old, "--install", *flags)
     assert ran.code == 0, ran.err
     claims = {one["metadata"]["name"]: one["metadata"]["uid"] for one in cluster.get("pvc", namespace)["items"]}
@@ -104,6 +119,7 @@ async def test_an_upgrade_from_the_version_before_keeps_data(clusters, namespace
         clusters.helm, "uninstall", "before", f"--kubeconfig={cluster.kubeconfig}", f"--namespace={namespace}"
     )
     assert ran.code == 0, ran.err
+    cluster.kubectl("delete", "pv", f"{namespace}-0", f"{namespace}-1", "--wait=false")
 
 
 async def test_uninstall_keeps_objects_and_install_finds_them_again(installed, namespace):
