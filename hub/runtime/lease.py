@@ -124,14 +124,20 @@ class Leases:
     async def _write(self, name: str, *, holder: str | None, wanted: str) -> bool:
         raw = self._raw.get(name)
         try:
-            if raw is None:
+            if raw is None:  # NotFound means that there is no such namespace: whoever runs the hub has to know
                 answer = await self._client.create(LEASES, self._changed(self._new(name), holder, wanted))
             else:
-                answer = await self._client.replace(LEASES, self._changed(raw, holder, wanted))
-        except (Conflict, NotFound):
+                answer = await self._replaced(self._changed(raw, holder, wanted))
+        except Conflict:
             return False  # the next look tells who was faster
         self._remember(answer)
         return True
+
+    async def _replaced(self, lease: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._client.replace(LEASES, lease)
+        except NotFound as error:
+            raise Conflict(409, error.reason, error.message) from error  # somebody deleted it
 
     def _new(self, name: str) -> dict[str, Any]:
         meta = {"name": name, "namespace": self._namespace, "labels": {GROUP_LABEL: self._group}}

@@ -24,12 +24,9 @@ CASES = sorted(path.stem for path in (FOLDER / "values").glob("*.yaml"))
 GROUPS = {kind.api.group for kind in KINDS}
 
 
-@pytest.fixture(scope="session")
-async def helm():
-    from hub.dev.binaries import Toolbox
-    from hub.dev.progress import Progress
-
-    return (await Toolbox(Progress()).ensure("helm"))["helm"]
+@pytest.fixture
+def helm(helm_binary):
+    return helm_binary
 
 
 async def test_lint(helm):

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.cluster
 FLAGS = ("--no-cross-namespace-refs", "--default-service-account=deployer", "--watch-namespace=${ns}")
 
 
-def release(name, **spec):
+def release(name, **more):
+    chart = {"chart": {"spec": {"chart": "./web", "sourceRef": {"kind": "GitRepository", "name": "charts"}}}}
     return {
         "apiVersion": HelmRelease.KIND.api.api_version,
         "kind": "HelmRelease",
@@ -23,8 +24,8 @@ def release(name, **spec):
             "releaseName": name,
             "targetNamespace": "${ns}",
             "kubeConfig": {"secretRef": {"name": "member1"}},
-            "chart": {"spec": {"chart": "./web", "sourceRef": {"kind": "GitRepository", "name": "charts"}}},
-            **spec,
+            **({} if "chartRef" in more else chart),
+            **more,
         },
     }
 
@@ -56,7 +57,7 @@ async def test_a_tenant_cannot_read_or_touch_what_is_anothers(hub_with_rights, i
             release(
                 "foreign", chart={"spec": {**chart, "sourceRef": {**chart["sourceRef"], "namespace": "elsewhere"}}}
             ),
-            release("borrowing", chart=None, chartRef={"kind": "HelmChart", "name": "web", "namespace": "elsewhere"}),
+            release("borrowing", chartRef={"kind": "HelmChart", "name": "web", "namespace": "elsewhere"}),
         )
         await scene.world.hub.start()
         for name in ("own", "named"):

@@ -194,6 +194,14 @@ async def test_two_numbers_of_shards_that_start_together_never_work_together(mak
     assert not (one.shards and other.shards)
 
 
+async def test_a_namespace_that_does_not_exist_is_named(make, eventually, caplog):
+    replica = make("first")
+    replica.leases._namespace = "not-there"
+    replica.start()
+    await eventually(lambda: 'namespaces "not-there" not found' in str([vars(one) for one in caplog.records]))
+    assert not replica.leadership.leading
+
+
 async def test_a_hub_that_is_alone_owns_everything():
     leadership = Leadership(None)
     assert leadership.owns("a/b")
