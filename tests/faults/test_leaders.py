@@ -26,9 +26,9 @@ from hub.kube.config import load_kubeconfig
 
 pytestmark = pytest.mark.cluster
 
-KILLS = int(os.environ.get("HUB_FAULT_LEADERS", "2"))
+KILLS = int(os.environ.get("HUB_FAULT_LEADERS", "1"))
 FULL = KILLS > 10
-RELEASES = 12 if FULL else 4
+RELEASES = 12 if FULL else 3
 DURATION = 10 if FULL else 5  # seconds of a Lease; 10 is the default
 
 HELM = """#!/bin/sh
