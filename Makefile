@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench bench-scale faults check format crds docs run upgrade clean
+.PHONY: help setup demo test unit bench bench-scale faults check format crds docs run image upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,9 @@ bench: setup ## How fast, at what cost, beside the bare helm; BENCH_ARGS='-n 20 
 bench-scale: setup ## 1,000 releases on 20 API servers; BENCH_ARGS='-n 100 -m 5' chooses; needs 10 GB of memory
 	$(BIN)/python -m bench --scale -n 1000 -m 20 --steady 60 $(BENCH_ARGS)
 
-faults: setup ## Kill the hub fifty times in the middle of upgrades: minutes
+faults: setup ## Kill the hub fifty times in the middle of upgrades, and a leader twenty times: minutes
 	HUB_FAULT_KILLS=50 $(BIN)/pytest -s tests/faults/test_kills.py
+	HUB_FAULT_LEADERS=20 $(BIN)/pytest -s tests/faults/test_leaders.py
 
 check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check .
@@ -45,20 +46,25 @@ check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/mypy --strict hub
 	$(BIN)/lint-imports
 	$(BIN)/python -m hub.api.crds --check crds
+	$(BIN)/python charts/generate.py --check
 	$(BIN)/python docs/cli/generate.py --check
 
 format: setup ## Let ruff put the code in shape
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 
-crds: setup ## Write crds/ from the models
+crds: setup ## Write crds/ from the models, and the schema of the chart's values from the settings
 	$(BIN)/python -m hub.api.crds crds
+	$(BIN)/python charts/generate.py
 
 docs: setup ## Write docs/cli/ from the commands
 	$(BIN)/python docs/cli/generate.py
 
 run: setup ## The hub, beside the clusters of 'hubctl dev up'
 	$(BIN)/hub --kubeconfig .hub/hub.kubeconfig
+
+image: ## The container image; needs docker and network
+	docker build --tag hubctl/hub:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' hub/__init__.py) .
 
 upgrade: ## Renew constraints.txt with today's versions
 	@rm -rf build/upgrade && $(PYTHON) -m venv build/upgrade

@@ -8,9 +8,13 @@ running helm finish for a while, then stop it; a kill at any instant is repaired
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import os
 import signal
+import socket
 import sys
+import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,31 +26,31 @@ import click
 from hub import __version__
 from hub.api.meta import Key
 from hub.api.registry import KINDS
-from hub.content.builder import ChartBuilder
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
 from hub.content.store import Store
 from hub.content.trees import Trees
+from hub.controllers import Tools, controllers
 from hub.errors import HubError
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
-from hub.members.controller import MemberReconciler
 from hub.members.gateway import Gateway
 from hub.members.pool import Pool
-from hub.release.controller import HelmReleaseReconciler
 from hub.release.helm import Helm
 from hub.release.postrender import PostRenderers
-from hub.runtime import allocator, log
+from hub.runtime import allocator, log, metrics, trace
+from hub.runtime.access import Access
 from hub.runtime.cache import Cache
 from hub.runtime.events import Recorder
+from hub.runtime.leader import Leadership
+from hub.runtime.lease import LEASE, Leases, Timing
 from hub.runtime.queue import Queue
 from hub.runtime.secrets import SecretReader
 from hub.runtime.serve import Server
+from hub.runtime.shard import word_of, word_of_member
 from hub.runtime.watch import Watcher
-from hub.runtime.worker import Worker
-from hub.settings import Settings
-from hub.sources.chart import HelmChartReconciler
-from hub.sources.git import GitRepositoryReconciler
+from hub.runtime.work import Work
+from hub.settings import Settings, unknown_variables, variable
 from hub.wiring import Wiring, lane_of
 
 if TYPE_CHECKING:
@@ -54,7 +58,6 @@ if TYPE_CHECKING:
 
     from hub.api.meta import Kind
     from hub.kube.config import ClusterConfig
-    from hub.runtime.steps import Reconciler
 
 _log = logging.getLogger(__name__)
 _GRACE = 25.0
@@ -72,19 +75,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     path = settings.kube.kubeconfig
     config = load_kubeconfig(str(path) if path else None, None)
     async with _parts(settings, config) as parts:
-        worker = parts.worker
+        worker = parts.work.worker
         jobs = [
             asyncio.create_task(parts.secrets.run(), name="secrets"),
             asyncio.create_task(parts.watcher.run(parts.feed), name="watch"),
             asyncio.create_task(worker.run(), name="work"),
+            asyncio.create_task(parts.leadership.run(parts.work.gained, parts.work.lost), name="lead"),
         ]
         stopped = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({*jobs, stopped}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("Stopping")
-        await worker.drain(_GRACE if stopped in done else 0.0)
+        await worker.drain(_GRACE if stopped in done else 0.0)  # the Lease is renewed until nothing runs any more
         for job in (*jobs, stopped):
             job.cancel()
         ended = await asyncio.gather(*jobs, stopped, return_exceptions=True)
+        await parts.leadership.resign()
         for result in ended:
             if isinstance(result, Exception):
                 raise result
@@ -96,7 +101,8 @@ class _Parts(NamedTuple):
     secrets: SecretReader
     watcher: Watcher
     feed: Callable[[Kind, str, dict[str, Any]], None]
-    worker: Worker[Key]
+    work: Work
+    leadership: Leadership
 
 
 @asynccontextmanager
@@ -104,6 +110,8 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
     """Make and start everything that the work needs, and close it again in reverse order."""
     root = settings.serve.storage_path
     async with AsyncExitStack() as stack:
+        if settings.trace.trace_endpoint:
+            stack.callback(trace.setup(settings.trace.trace_endpoint))
         client = Client(config)
         stack.push_async_callback(client.aclose)
         helm = await Helm.find(root / "helm")
@@ -116,13 +124,22 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
             namespaces=[settings.kube.watch_namespace],
             label_selector=settings.kube.watch_label_selector,
         )
+        cache = Cache()
+        queue = Queue[Key](lane=partial(lane_of, cache))
+        leases = await _leases(settings, config, stack)
+        leadership = Leadership(leases)
         server = Server(
-            settings.serve.listen, root / "artifacts", lambda: "" if watcher.synced.is_set() else "not synced yet"
+            settings.serve.listen,
+            root / "artifacts",
+            lambda: "" if watcher.synced.is_set() else "not synced yet",
+            leadership.others,
         )
         await server.start()
         stack.push_async_callback(server.stop)
         store.base_url = f"http://{settings.serve.artifact_address or server.address}"
-        gateway = Gateway(root / "gateway")
+        if leases is not None:
+            leases.address = settings.serve.advertise_address or server.address
+        gateway = Gateway(root / "gateway", lambda member: leadership.holds(word_of_member(member)))
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         renderers = PostRenderers(root / "helm" / "plugins")
@@ -137,37 +154,86 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         await trees.prepare()
         stack.callback(git.close)
         secrets = SecretReader(client, settings.kube.watch_namespace)
-        pool = Pool(client, secrets, settings.security, settings.run)
+        pool = Pool(
+            client,
+            secrets,
+            settings.security,
+            settings.run,
+            default_service_account=settings.tenancy.default_service_account,
+        )
         stack.push_async_callback(pool.aclose)
 
-        cache = Cache()
-        queue = Queue[Key](lane=partial(lane_of, cache))
         wiring = Wiring(cache, queue)
         secrets.subscribe(wiring.reference_changed)
         pool.subscribe(wiring.member_changed)
         pool.subscribe_to_records(wiring.record_changed)
-        reconcilers: dict[str, Reconciler[Any]] = {
-            "GitRepository": GitRepositoryReconciler(client, cache, recorder, secrets=secrets, store=store, git=git),
-            "HelmChart": HelmChartReconciler(
-                client, cache, recorder, store=store, artifacts=artifacts, builder=ChartBuilder(store, trees)
-            ),
-            "HelmRelease": HelmReleaseReconciler(
-                client,
-                cache,
-                recorder,
-                secrets=secrets,
-                artifacts=artifacts,
-                trees=trees,
-                pool=pool,
-                gateway=gateway,
-                renderers=renderers,
-                helm=helm,
-            ),
-        }
-        reconcilers["Member"] = MemberReconciler(client, cache, recorder, pool=pool, releases=wiring.releases_of)
+        tools = Tools(
+            client=client,
+            cache=cache,
+            recorder=recorder,
+            secrets=secrets,
+            store=store,
+            git=git,
+            artifacts=artifacts,
+            trees=trees,
+            pool=pool,
+            gateway=gateway,
+            renderers=renderers,
+            helm=helm,
+            wiring=wiring,
+            access=Access(settings.tenancy.no_cross_namespace_refs),
+        )
         _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
-        worker = Worker(queue, lambda key: reconcilers[key.kind].reconcile(key))
-        yield _Parts(secrets, watcher, _feed(cache), worker)
+        work = Work(cache, queue, leadership, controllers(tools))
+        objects = metrics.Objects(
+            cache, lambda one: leadership.owns(word_of(one)), _gauges(queue, leadership, work, pool)
+        )
+        stack.enter_context(metrics.registered(objects))
+        cache.subscribe(metrics.forget)
+        yield _Parts(secrets, watcher, _feed(cache), work, leadership)
+
+
+def _gauges(
+    queue: Queue[Key], leadership: Leadership, work: Work, pool: Pool
+) -> dict[tuple[str, str], Callable[[], float]]:
+    """Return what can be read at any time, by name and help."""
+    return {
+        ("hub_leading", "1 when this replica works."): lambda: float(leadership.leading),
+        ("hub_queue_length", "Objects that are due or scheduled."): lambda: float(len(queue)),
+        ("hub_reconciles_running", "Reconciles that are under way."): lambda: float(work.worker.busy),
+        ("hub_helm_runs_writing", "Helm runs that hold a slot."): lambda: float(pool.slots.writing),
+        ("hub_helm_runs_waiting", "Helm runs that only wait."): lambda: float(pool.slots.parked),
+        ("hub_helm_runs_queued", "Helm runs that want a slot."): lambda: float(pool.slots.queued),
+    }
+
+
+async def _leases(settings: Settings, config: ClusterConfig, stack: AsyncExitStack) -> Leases | None:
+    """Return the Leases that replicas share the work by; None when this hub is alone."""
+    share = settings.share
+    if not share.leader_elect:
+        if share.shards > 1:
+            raise ValueError("--shards needs --leader-elect: a shard is held by a Lease")
+        return None
+    timing = Timing(float(share.lease_duration))
+    client = Client(config, name="leases", timeout=timing.renew_deadline / 2, connect_timeout=timing.retry)
+    stack.push_async_callback(client.aclose)
+    return Leases(
+        client,
+        share.lease_namespace or config.namespace or "hub-system",
+        _group(settings),
+        f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+        count=share.shards,
+        timing=timing,
+    )
+
+
+def _group(settings: Settings) -> str:
+    """Return the name of the Lease: hubs that watch other objects do not compete (Flux does the same by a hash)."""
+    kube = settings.kube
+    if not kube.watch_label_selector and not kube.watch_namespace:
+        return LEASE
+    watched = f"{kube.watch_namespace}/{kube.watch_label_selector}"
+    return f"{LEASE}-{hashlib.sha256(watched.encode()).hexdigest()[:8]}"
 
 
 def _feed(cache: Cache) -> Callable[[Kind, str, dict[str, Any]], None]:
@@ -186,7 +252,7 @@ def _feed(cache: Cache) -> Callable[[Kind, str, dict[str, Any]], None]:
 def _flags(command: Callable[..., None]) -> Callable[..., None]:
     """Make one option for each setting; the field says everything about it."""
     for _, one in reversed(list(Settings.all_fields())):
-        options: dict[str, Any] = {"help": one.metadata["help"], "default": None, "envvar": f"HUB_{one.name.upper()}"}
+        options: dict[str, Any] = {"help": one.metadata["help"], "default": None, "envvar": variable(one.name)}
         kind = str(one.type)
         if choices := one.metadata.get("choices"):
             options["type"] = click.Choice(choices)
@@ -205,6 +271,8 @@ def _flags(command: Callable[..., None]) -> Callable[..., None]:
 @click.version_option(__version__, prog_name="hub")
 def main(**flags: Any) -> None:
     """Run the hub: watch the host cluster, build sources, bring releases to their members."""
+    if unknown := unknown_variables(os.environ):
+        raise click.UsageError(f"no such settings: {', '.join(unknown)}; 'hub --help' lists all")
     settings = Settings.from_flags(flags)
     log.setup(settings.log.log_level, settings.log.log_format)
     allocator.tune()

@@ -1,6 +1,6 @@
 """
 What an operator of the hub can set. One definition per setting: a dataclass field is also the flag ``--field-name``,
-the environment variable ``HUB_FIELD_NAME`` and the chart value of the same words.
+the environment variable ``HUB_FIELD_NAME`` and the chart value ``settings.fieldName``.
 
 A component is given its group, never the whole.
 """
@@ -8,13 +8,18 @@ A component is given its group, never the whole.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from dataclasses import Field
+
+PREFIX = "HUB_"
+# What Kubernetes itself puts into the environment of a Pod beside a Service that is named "hub" or "hub-...".
+_SERVICE_LINK = re.compile(r"HUB(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
 
 
 def _default_storage() -> Path:
@@ -64,6 +69,9 @@ class ServeSettings:
     storage_path: Path = _setting(_default_storage, "Folder of the artifact store and the git caches.")
     listen: str = _setting("127.0.0.1:9790", "Address for health, metrics and artifacts; port 0 picks a free one.")
     artifact_address: str = _setting("", "Host and port that artifact URLs name. Default: the listen address.")
+    advertise_address: str = _setting(
+        "", "Host and port at which other replicas reach this one. Default: the listen address."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,45 @@ class SecuritySettings:
     )
     insecure_kubeconfig_tls: bool = _setting(
         default=False, help_text="Let kubeconfig Secrets switch TLS verification off."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TenancySettings:
+    """What keeps the owners of namespaces apart."""
+
+    no_cross_namespace_refs: bool = _setting(
+        default=False, help_text="Refuse references to objects of other namespaces."
+    )
+    default_service_account: str = _setting(
+        "", "Service account to act as on a member where an object names none. Default: the kubeconfig's own user."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSettings:
+    """How several replicas share the work."""
+
+    leader_elect: bool = _setting(
+        default=False, help_text="Work only while holding the Lease, so that replicas can wait."
+    )
+    shards: int = _setting(
+        1, "Share the members among replicas, in so many parts; needs --leader-elect. 1: one replica works.", minimum=1
+    )
+    lease_namespace: str = _setting(
+        "", "Namespace of the Leases. Default: that of this Pod or the kubeconfig, else hub-system."
+    )
+    lease_duration: int = _setting(
+        10, "Seconds after which others take over the work of a replica that is silent.", minimum=5
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """Where traces go."""
+
+    trace_endpoint: str = _setting(
+        "", "OTLP endpoint (HTTP) for traces, e.g. http://collector:4318; needs the extra 'tracing'. Default: none."
     )
 
 
@@ -96,6 +143,9 @@ class Settings:
     run: RunSettings = field(default_factory=RunSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
+    tenancy: TenancySettings = field(default_factory=TenancySettings)
+    share: ShareSettings = field(default_factory=ShareSettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @staticmethod
@@ -115,3 +165,26 @@ class Settings:
                 groups[group][one.name] = values[one.name]
         types: dict[str, Any] = {group.name: group.default_factory for group in fields(cls)}
         return cls(**{name: types[name](**chosen) for name, chosen in groups.items()})
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def chart_value(name: str) -> str:
+    """Return the chart value of a field: its words in camelCase, below ``settings``."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """
+    Return the variables that look like settings and are none: a typing mistake must not go unnoticed.
+
+    Those that Kubernetes makes for Services are nobody's mistake.
+    """
+    known = {variable(one.name) for _, one in Settings.all_fields()}
+    return sorted(
+        name for name in environment if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.match(name)
+    )

@@ -50,7 +50,7 @@ def explain(error: Exception) -> str | None:
         case NotFound() if (error.body.get("details") or {}).get("kind") == "namespaces":
             return f"{_line(error)}; 'kubectl create namespace' makes it"
         case NotFound() if is_missing_kind(error):
-            return f"{_line(error)}: is this the hub's cluster? 'kubectl apply -f crds/' installs the hub's kinds"
+            return f"{_line(error)}: is this the hub's cluster? 'hubctl install' installs the hub and its kinds"
         case HubError():
             return _line(error)
         case _:

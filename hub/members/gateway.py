@@ -25,7 +25,7 @@ from hub.members.forward import forward
 from hub.members.session import RunPolicy, Session, Write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from hub.members.exchange import Answer
@@ -46,10 +46,12 @@ class Gateway:
 
     Args:
         folder: For the kubeconfigs; ours alone, emptied at the start because a kill leaves them behind.
+        permitted: Whether a member, by its name, is still this replica's to change; asked for every request.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, permitted: Callable[[str], bool] = lambda _: True) -> None:
         self._folder = folder
+        self._permitted = permitted
         self._sessions: dict[str, Session] = {}
         self._runner: web.ServerRunner | None = None
         self._address = ""
@@ -105,6 +107,10 @@ class Gateway:
         session = self._sessions.get(secret)
         if session is None:
             return _reply(refusal(403, "Forbidden", "this is the hub's gateway: the run is over, or was never there"))
+        if not self._permitted(session.member.name):
+            return _reply(
+                refusal(403, "Forbidden", "this is the hub's gateway: another replica takes care of the member")
+            )
         if "Upgrade" in request.headers or request.method == "CONNECT":
             return _reply(refusal(501, "NotImplemented", "the hub's gateway does not switch protocols"))
         asked = Asked.of(request.method, f"/{target}", request.headers, await request.read())

@@ -91,6 +91,7 @@ class Pool:
         secrets: Where kubeconfigs are read.
         security: What they may ask of this process.
         run: How much may happen at once.
+        default_service_account: Who to act as on a member for objects that name nobody.
         rate: Requests per second that one member gets from all runs together.
     """
 
@@ -101,9 +102,11 @@ class Pool:
         security: SecuritySettings,
         run: RunSettings,
         *,
+        default_service_account: str = "",
         rate: int = DEFAULT_RATE,
     ) -> None:
         self._hub = hub
+        self._default_service_account = default_service_account
         self._secrets = secrets
         self._security = security
         self._rate = rate
@@ -148,6 +151,7 @@ class Pool:
 
     async def find(self, namespace: str, kube_config: KubeConfig | None, service_account: str | None = None) -> Member:
         """Return the same, be it lost or not; nothing is asked of it. Raises as :meth:`get`."""
+        service_account = service_account or self._default_service_account
         user = f"system:serviceaccount:{namespace}:{service_account}" if service_account else ""
         if kube_config is None:
             return self._own(_Source(user=user)).member

@@ -32,7 +32,9 @@ from hub.release.source_files import SourceFiles
 from hub.release.state import Desired
 from hub.release.storage import Memory, Storage
 from hub.release.summary import ready
+from hub.release.triggers import chart_of
 from hub.release.values import Values
+from hub.runtime.access import Access
 from hub.runtime.steps import Attempt, Reconciler
 
 if TYPE_CHECKING:
@@ -69,8 +71,10 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         gateway: Gateway,
         renderers: PostRenderers,
         helm: Helm,
+        access: Access | None = None,
     ) -> None:
         super().__init__(client, cache, recorder)
+        self._access = access or Access()
         self._charts = Charts(client, cache, recorder)
         self._values = Values(secrets, SourceFiles(cache.get, artifacts, trees))
         self._artifacts = artifacts
@@ -87,6 +91,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
 
     async def _steps(self, attempt: Attempt[HelmRelease]) -> float:
         release = attempt.resource
+        for chart in chart_of(release):
+            self._access.check(release.metadata.namespace, chart)
         checks = compile_checks(release.spec.health_check_exprs)
         chart_key = await self._charts.sync(release)
         dependencies.check(release, self.cache.get)

@@ -41,6 +41,7 @@ from hub.release.helm_options import (
     UpgradeOptions,
     Wait,
 )
+from hub.runtime import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,6 +142,11 @@ class Helm(pyhelm3.Command):
         self._prefix = _death_signal()
         self._env = _environment(home)
 
+    @property
+    def executable(self) -> str:
+        """Path of the helm binary."""
+        return str(self._executable)
+
     @classmethod
     async def find(cls, home: Path, executable: Path | None = None) -> Helm:
         """
@@ -234,7 +240,8 @@ class Helm(pyhelm3.Command):
         self._discovery.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have emptied the storage folder
         cache = tempfile.mkdtemp(dir=self._discovery)
         try:
-            return await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache}, kept=kept)
+            with trace.span("helm", verb=verb, release=run.name, namespace=run.namespace):
+                return await self._execute(argv, given, run.redact, {"KUBECACHEDIR": cache}, kept=kept)
         finally:
             # Some fifty folders: in a thread, or everybody else would wait (measured: a fifth of the loop's time).
             await asyncio.to_thread(shutil.rmtree, cache, ignore_errors=True)

@@ -30,7 +30,7 @@ class Worker(Generic[K]):
     def __init__(self, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         self._queue = queue
         self._reconcile = reconcile
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], K] = {}
         self._runner: asyncio.Task[None] | None = None
 
     @property
@@ -54,12 +54,21 @@ class Worker(Generic[K]):
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait({self._runner})
-        if self._tasks and grace > 0:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for task in self._tasks:
+        await self.end(lambda _: True, grace)
+
+    async def end(self, concerns: Callable[[K], bool], grace: float) -> None:
+        """
+        Let what runs for some keys finish for ``grace`` seconds, then cancel it; return when it has ended.
+
+        The worker goes on meanwhile: whoever calls this sees to it that nothing new begins for those keys.
+        """
+        tasks = {task for task, key in self._tasks.items() if concerns(key)}
+        if tasks and grace > 0:
+            _, tasks = await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            _, stuck = await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=_LAST_WORDS)
             if stuck:
                 _log.error("Reconciles did not end when they were cancelled", extra={"count": len(stuck)})
 
@@ -67,8 +76,8 @@ class Worker(Generic[K]):
         while True:
             key = await self._queue.get()
             task = asyncio.create_task(self._one(key), name=f"reconcile {key}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = key
+            task.add_done_callback(self._tasks.pop)
 
     async def _one(self, key: K) -> None:
         try:

@@ -30,7 +30,7 @@ GONE = {"details": {"name": "app", "kind": "helmreleases"}}
         pytest.param(
             api_error(404, "", "host:6443 answered 404 to /apis/x"),
             "host:6443 answered 404 to /apis/x: is this the hub's cluster? "
-            "'kubectl apply -f crds/' installs the hub's kinds",
+            "'hubctl install' installs the hub and its kinds",
             id="kind missing",
         ),
         pytest.param(api_error(404, "NotFound", '"app" not found', GONE), '"app" not found', id="object missing"),

@@ -105,7 +105,7 @@ async def test_a_cluster_that_is_no_hub(hubctl, clusters):
     for args in (["hr"], ["hr", "app"], ["hr", "--watch"]):
         ran = await hubctl("get", *args, kubeconfig=clusters.members[0].kubeconfig)
         assert ran.code == 1
-        assert "'kubectl apply -f crds/' installs the hub's kinds" in ran.err
+        assert "'hubctl install' installs the hub and its kinds" in ran.err
 
 
 async def test_a_cluster_that_is_not_there(hubctl, clusters, tmp_path):

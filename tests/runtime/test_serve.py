@@ -118,3 +118,26 @@ async def test_an_address_that_is_taken_or_none(root):
         await first.stop()
     with pytest.raises(ValueError, match="'here' is not an address to listen on"):
         Server("here", root, str)
+
+
+async def test_an_artifact_of_another_replica_is_passed_on(root, tmp_path):
+    has = Server("127.0.0.1:0", root, str)
+    await has.start()
+    addresses = ["127.0.0.1:9", has.address]  # the first of them has gone
+    has_not = Server("127.0.0.1:0", tmp_path / "empty", str, lambda: addresses)
+    await has_not.start()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{has_not.address}{ARTIFACT}") as response:
+            assert (response.status, await response.read()) == (200, CONTENT)
+        addresses.append(has_not.address)  # which must not ask itself for ever
+        async with session.get(f"http://{has_not.address}/helmchart/ns/name/none.tgz") as response:
+            assert response.status == 404
+    await has.stop()
+    await has_not.stop()
+
+
+async def test_metrics_are_served(ask):
+    status, body, headers = await ask("/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    assert b"python_info" in body

@@ -122,6 +122,27 @@ async def test_drain_lets_what_runs_finish_in_time():
     assert done == [("quick", 5), ("slow", 31)]
 
 
+async def test_some_keys_are_ended_and_the_others_go_on():
+    ended = []
+
+    async def reconcile(key):
+        try:
+            await asyncio.sleep({"quick": 5}.get(key, 500))
+        finally:
+            ended.append((key, now()))
+
+    async with working(reconcile) as (queue, worker):
+        for key in ("quick", "slow", "other"):
+            queue.add(key)
+        await asyncio.sleep(1)
+        await worker.end(lambda key: key != "other", grace=10)
+        assert ended == [("quick", 5), ("slow", 11)]
+        assert worker.busy == 1
+        queue.add("later")
+        await asyncio.sleep(1)
+        assert worker.busy == 2
+
+
 async def test_cancelling_the_run_cancels_the_reconciles():
     ended = []
 

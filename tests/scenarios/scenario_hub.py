@@ -37,8 +37,10 @@ class HubProcess:
             sys.executable, "-m", "hub", f"--kubeconfig={kubeconfig}", f"--storage-path={self.storage}",
             "--listen=127.0.0.1:0", "--log-format=json", "--log-level=debug", *flags,
         ]  # fmt: skip
-        self._env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+        self._env = {**plain, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         self._process: asyncio.subprocess.Process | None = None
+        self.address = ""  # where it listens, once it is ready
 
     @property
     def pid(self) -> int:
@@ -82,6 +84,7 @@ class HubProcess:
                     try:
                         async with session.get(f"http://{address}/readyz") as answer:
                             if answer.status == 200:
+                                self.address = address
                                 return
                     except aiohttp.ClientError:
                         pass

@@ -1,0 +1,83 @@
+"""``hubctl uninstall``: the hub goes; what people made stays, unless they say otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli.durations import TIMEOUT
+from hub.cli.install_chart import namespace_of
+from hub.cli.scope import Scope, scope_options
+
+if TYPE_CHECKING:
+    from hub.api.kind import Kind
+    from hub.cli.say import Say
+    from hub.kube.client import Client
+
+
+@click.command()
+@scope_options()
+@click.option(
+    "--with-objects",
+    is_flag=True,
+    help="Delete the hub's kinds and with them every object of theirs, also Flux's. What runs on members goes on.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
+def uninstall(scope: Scope, *, with_objects: bool, yes: bool, timeout: float) -> None:
+    """
+    Remove the hub from its host cluster.
+
+    Releases on members go on running. Objects (HelmReleases, GitRepositories, ...) and the definitions of their kinds
+    stay, so that another hub or Flux can take over; the namespace stays too.
+    """
+    if with_objects and not yes:
+        click.confirm("Delete all objects of the hub's kinds, in every namespace?", abort=True, err=True)
+    asyncio.run(_run(scope, with_objects=with_objects, timeout=timeout))
+
+
+async def _run(scope: Scope, *, with_objects: bool, timeout: float) -> None:
+    from hub.api.registry import KINDS
+    from hub.cli import install_chart
+    from hub.cli.say import Say
+    from hub.cli.scope import connect
+
+    say = Say()
+    say.action(f"uninstalling the hub from namespace {namespace_of(scope)}")
+    await install_chart.uninstall(scope, timeout)
+    say.success("hub uninstalled; what it installed on members goes on running")
+    async with connect(scope) as cluster:
+        for kind in KINDS:
+            if with_objects:
+                await _delete(cluster.client, kind, say)
+    if not with_objects:
+        say.success("objects and their definitions are kept; 'hubctl uninstall --with-objects' would delete them")
+
+
+async def _delete(client: Client, kind: Kind, say: Say) -> None:
+    """Delete a kind and its objects; without a hub nobody would take our finalizer off, so that goes first."""
+    from hub.api.meta import CUSTOM_RESOURCE_DEFINITIONS
+    from hub.errors import NotFound
+
+    try:
+        listed = await client.list(kind.api, metadata_only=True)
+    except NotFound:
+        return
+    for item in listed.items:
+        await _unhook(client, kind, item["metadata"])
+    await client.delete(CUSTOM_RESOURCE_DEFINITIONS, f"{kind.api.plural}.{kind.api.group}")
+    say.success(f"{kind.api.plural}.{kind.api.group} deleted, with {len(listed.items)} objects")
+
+
+async def _unhook(client: Client, kind: Kind, meta: dict[str, Any]) -> None:
+    from hub.api.meta import FINALIZER
+    from hub.errors import NotFound
+
+    finalizers = [one for one in meta.get("finalizers") or () if one != FINALIZER]
+    body = {"metadata": {"finalizers": finalizers, "resourceVersion": meta["resourceVersion"]}}
+    try:
+        await client.patch(kind.api, meta["name"], meta.get("namespace"), body)
+    except NotFound:
+        return

@@ -1,0 +1,123 @@
+"""The hub with a token of the chart's ServiceAccount: no call is refused, and no right is there for nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from install_kit import documents, granted, template, used
+from scenario_match import Absent, Not
+
+from hub.api.helm import HelmRelease
+from hub.api.registry import KINDS
+from hub.api.source import GitRepository, HelmChart
+
+pytestmark = pytest.mark.cluster
+USER = "system:serviceaccount:hub-system:hub"
+PLAYED = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND)
+"""Kinds that the main scenario has objects of."""
+OF_OTHERS = {("", "serviceaccounts", "get"), ("", "namespaces", "get")}
+"""Rights that the chart gives only where the definitions have OCIRepository, ImageRepository or ImagePolicy."""
+
+
+def release(name, member):
+    return {
+        "apiVersion": HelmRelease.KIND.api.api_version,
+        "kind": "HelmRelease",
+        "metadata": {"name": name},
+        "spec": {
+            "interval": "1h",
+            "releaseName": name,
+            "targetNamespace": "${target}",
+            "install": {"createNamespace": True},
+            "kubeConfig": {"secretRef": {"name": member}},
+            "valuesFrom": [{"kind": "ConfigMap", "name": "common"}, {"kind": "Secret", "name": "hidden"}],
+            "chart": {
+                "spec": {
+                    "chart": "./web",
+                    "sourceRef": {"kind": "GitRepository", "name": "charts"},
+                    "reconcileStrategy": "Content",
+                }
+            },
+        },
+    }
+
+
+def values(kind, name):
+    field = "data" if kind == "ConfigMap" else "stringData"
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: {"values.yaml": "replicas: 2"}}
+
+
+async def play(scene, members=("member1", "member2")):
+    """Play the main scenario: one repository, two members, a push, a failure that repeats, a deletion."""
+    await scene.apply("hub", values("ConfigMap", "common"), values("Secret", "hidden"))
+    for member in members:
+        await scene.apply("hub", release(member, member))
+    repository = GitRepository.KIND.api
+    gone = {"interval": "1h", "url": "${git}-is-not-there"}
+    broken = {"apiVersion": repository.api_version, "kind": "GitRepository", "metadata": {"name": "gone"}, "spec": gone}
+    await scene.apply("hub", broken)
+    await scene.world.hub.start()
+    for member in members:
+        await scene.expect({f"HelmRelease/{member}": {"conditions": {"Ready": "True InstallSucceeded"}}})
+    await scene.push({"web/values.yaml": {"replicas": 3, "message": "second"}})
+    for member in members:
+        await scene.expect({f"HelmRelease/{member}": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
+    await scene.step(f"delete HelmRelease/{members[0]}")
+    await scene.expect({f"HelmRelease/{members[0]}": Absent()})
+    await scene.expect({"events GitRepository/gone": [{"type": "Warning", "count": Not(1)}]})
+
+
+def forbidden(events):
+    return [
+        json.dumps({key: one.get(key) for key in ("verb", "requestURI", "responseStatus")})
+        for one in events
+        if one.get("responseStatus", {}).get("code") in {401, 403}
+    ]
+
+
+async def test_the_main_scenario_uses_every_right_and_needs_no_other(hub_with_rights, installed):
+    async with hub_with_rights("rights", "--leader-elect", "--lease-namespace=hub-system") as scene:
+        await scene.given("defaults: true")
+        await play(scene)
+    events = installed.audited(USER)
+    assert len(events) > 50
+    assert forbidden(events) == []
+    ran = await template(installed.helm, "--set=crds.install=false")
+    roles = [one for one in documents(ran.out) if one["metadata"]["name"] in {"hub", "hub-leader"} and "rules" in one]
+    rights = set().union(*(granted(role) for role in roles))
+    not_played = {(kind.api.group, kind.api.plural) for kind in KINDS if kind not in PLAYED}
+    unused = {
+        right
+        for right in rights - used(events)
+        if (right[0], right[1].partition("/")[0]) not in not_played or right[2] in {"list", "watch"}
+    }
+    assert unused - OF_OTHERS == set()
+
+
+async def test_a_namespaced_hub_needs_nothing_outside_its_namespace(hub_with_rights, installed):
+    flags = ("--leader-elect", "--lease-namespace=${ns}", "--watch-namespace=${ns}")
+    cluster = installed.cluster
+    cluster.create_namespace("hub-tenant")
+    try:
+        cluster.kubectl("create", "serviceaccount", "hub", "--namespace=hub-tenant")
+        async with hub_with_rights("tenant", *flags, namespace="hub-tenant") as scene:
+            await scene.given("defaults: true")
+            ns = scene.names["ns"]
+            ran = await template(
+                installed.helm, "--set=crds.install=false,rbac.scope=namespace", f"--set=settings.watchNamespace={ns}"
+            )
+            for one in documents(ran.out):
+                if one["apiVersion"].startswith("rbac"):
+                    assert not one["kind"].startswith("Cluster")
+                    one["metadata"]["namespace"] = ns
+                    for subject in one.get("subjects", ()):
+                        subject["namespace"] = "hub-tenant"
+                    await cluster.kubectl_async("apply", "--filename=-", input=json.dumps(one))
+            await play(scene, members=("member1",))
+        events = installed.audited("system:serviceaccount:hub-tenant:hub")
+        assert len(events) > 30
+        assert forbidden(events) == []
+        assert {one["objectRef"].get("namespace") for one in events if "objectRef" in one} == {ns}
+    finally:
+        cluster.kubectl("delete", "namespace", "hub-tenant", "--wait=false")

@@ -1,0 +1,108 @@
+"""Several hub processes that share the work: by member, and by label as in Flux."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from scenario_hub import HubProcess
+from scenario_scene import Scene, World
+from scenario_site import Site
+
+from hub.api.helm import HelmRelease
+from hub.runtime.shard import shard_of
+
+pytestmark = pytest.mark.cluster
+KEY = "sharding.fluxcd.io/key"
+NAMES = [f"m{number}" for number in range(6)]
+
+
+@pytest.fixture
+async def scene(installed, clusters, git_server, tmp_path):
+    sites = {
+        "hub": Site("hub", installed.cluster.kubeconfig),
+        "member1": Site("member1", clusters.hub.kubeconfig),
+    }
+    none = HubProcess(tmp_path / "none", installed.cluster.kubeconfig, clusters.helm.parent)
+    async with Scene(World(sites, none, git_server, clusters.helm), "shards") as scene:
+        yield scene
+    for site in sites.values():
+        await site.aclose()
+
+
+@pytest.fixture
+async def start(scene, installed, clusters, tmp_path):
+    """A function that starts a hub of the scene's namespace."""
+    hubs = []
+
+    async def start(*flags):
+        folder = tmp_path / f"hub{len(hubs)}"
+        ns = scene.names["ns"]
+        flags = (f"--watch-namespace={ns}", "--leader-elect", f"--lease-namespace={ns}", *flags)
+        hubs.append(HubProcess(folder, installed.cluster.kubeconfig, clusters.helm.parent, *flags))
+        scene.world.hub = hubs[-1]
+        await hubs[-1].start()
+        return hubs[-1]
+
+    async with contextlib.AsyncExitStack() as stack:
+        yield start
+        for hub in hubs:
+            stack.push_async_callback(hub.stop)
+
+
+def release(name, **labels):
+    spec = {"chart": "./web", "sourceRef": {"kind": "GitRepository", "name": "charts"}, "reconcileStrategy": "Content"}
+    return {
+        "apiVersion": HelmRelease.KIND.api.api_version,
+        "kind": "HelmRelease",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "interval": "1h",
+            "releaseName": name,
+            "targetNamespace": "${target}",
+            "kubeConfig": {"secretRef": {"name": name if name in NAMES else "member1"}},
+            "chart": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def released_by(hub):
+    """Return the releases that a hub process made."""
+    lines = hub.log("Helm install succeeded", lines=1000).splitlines()
+    return {word.removeprefix("name=") for line in lines for word in line.split() if word.startswith("name=")}
+
+
+async def test_replicas_share_the_members(scene, start):
+    ns = scene.names["ns"]
+    parts = {name: shard_of(f"{ns}/{name}", 2) for name in NAMES}
+    await scene.given("defaults: true")
+    kubeconfig = {"value": scene.names["member1"]}
+    for name in NAMES:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": kubeconfig}
+        await scene.apply("hub", secret, release(name))
+    hubs = await asyncio.gather(start("--shards=2"), start("--shards=2"))
+    for name in NAMES:
+        await scene.expect({f"HelmRelease/{name}": {"conditions": {"Ready": "True InstallSucceeded"}}})
+    done = [released_by(hub) for hub in hubs]
+    assert not done[0] & done[1]
+    assert done[0] | done[1] == set(NAMES)
+    # Who came first may have begun with both parts before it gave one away; nobody has done what is not its own since.
+    assert sum(len({parts[name] for name in one}) for one in done) <= 3
+
+
+async def test_labels_choose_the_hub_as_in_flux(scene, start):
+    await scene.given("defaults: true")
+    source = {"kind": "GitRepository", "metadata": {"name": "charts", "labels": {}}}
+    labelled = json.loads(json.dumps({**release("second", **{KEY: "shard1"})}))
+    labelled["spec"]["chart"]["spec"]["sourceRef"]["name"] = "charts1"
+    from scenario_scene import completed
+
+    await scene.apply("hub", completed({**source, "metadata": {"name": "charts1", "labels": {KEY: "shard1"}}}))
+    await scene.apply("hub", release("first"), labelled)
+    main = await start(f"--watch-label-selector=!{KEY}")
+    shard = await start(f"--watch-label-selector={KEY}=shard1")
+    for name in ("first", "second"):
+        await scene.expect({f"HelmRelease/{name}": {"conditions": {"Ready": "True InstallSucceeded"}}})
+    assert (released_by(main), released_by(shard)) == ({"first"}, {"second"})
