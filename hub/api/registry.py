@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
+from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.kind import Column, Kind, Version
 from hub.api.source import GitRepository, HelmChart
 
 __all__ = ["KINDS", "Column", "Kind", "Version", "kind_for", "kind_named"]
 
-KINDS: tuple[Kind, ...] = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND, Member.KIND)
+KINDS: tuple[Kind, ...] = (
+    GitRepository.KIND,
+    HelmChart.KIND,
+    HelmRelease.KIND,
+    ImageRepository.KIND,
+    ImagePolicy.KIND,
+    ImageUpdateAutomation.KIND,
+    Member.KIND,
+)
 
 
 def _words(kind: Kind) -> set[str]:

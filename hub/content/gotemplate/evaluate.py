@@ -67,7 +67,7 @@ class Evaluation:
         try:
             self._walk_all(self._data, self._tree.body)
         except (FunctionError, RecursionError, OverflowError, MemoryError) as error:
-            raise self._failure(str(error) or type(error).__name__)
+            raise self._failure(str(error) or type(error).__name__) from error
         return "".join(self._out)
 
     # Output and errors
@@ -294,7 +294,7 @@ class Evaluation:
         try:
             return function.call(*arguments)
         except FunctionError as error:
-            raise self._failure(f"error calling {name}: {error}")
+            raise self._failure(f"error calling {name}: {error}") from error
 
     def _short(self, dot: Any, node: Identifier, words: tuple[Node, ...], final: Any) -> Any:
         """``and`` and ``or`` evaluate no more than they need."""
