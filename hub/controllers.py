@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.content.builder import ChartBuilder
+from hub.content.gitwrite import GitWriter
+from hub.images.automation import ImageUpdateAutomationReconciler
+from hub.images.commit import Committer
+from hub.images.latest import ImagePolicyReconciler
+from hub.images.limits import RegistryLimits
+from hub.images.scan import ImageRepositoryReconciler
 from hub.members.controller import MemberReconciler
 from hub.release.controller import HelmReleaseReconciler
 from hub.sources.chart import HelmChartReconciler
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from hub.content.gitcache import GitCache
     from hub.content.store import Store
     from hub.content.trees import Trees
+    from hub.images.tags import TagStore
     from hub.kube.client import Client
     from hub.members.gateway import Gateway
     from hub.members.pool import Pool
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from hub.runtime.access import Access
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
+    from hub.runtime.origins import Origins
     from hub.runtime.secrets import SecretReader
     from hub.runtime.steps import Reconciler
     from hub.wiring import Wiring
@@ -47,6 +55,8 @@ class Tools:
     helm: Helm
     wiring: Wiring
     access: Access
+    origins: Origins
+    tags: TagStore
 
 
 def controllers(tools: Tools) -> dict[str, Reconciler[Any]]:
@@ -69,4 +79,22 @@ def controllers(tools: Tools) -> dict[str, Reconciler[Any]]:
             access=tools.access,
         ),
         "Member": MemberReconciler(*common, pool=tools.pool, releases=tools.wiring.releases_of),
+        **_images(tools),
+    }
+
+
+def _images(tools: Tools) -> dict[str, Reconciler[Any]]:
+    common, limits = (tools.client, tools.cache, tools.recorder), RegistryLimits()
+    return {
+        "ImageRepository": ImageRepositoryReconciler(*common, origins=tools.origins, tags=tools.tags, limits=limits),
+        "ImagePolicy": ImagePolicyReconciler(
+            *common, origins=tools.origins, tags=tools.tags, limits=limits, access=tools.access
+        ),
+        "ImageUpdateAutomation": ImageUpdateAutomationReconciler(
+            *common,
+            secrets=tools.secrets,
+            git=tools.git,
+            committer=Committer(tools.git, GitWriter(tools.git)),
+            access=tools.access,
+        ),
     }

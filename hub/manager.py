@@ -28,10 +28,12 @@ from hub.api.meta import Key
 from hub.api.registry import KINDS
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
+from hub.content.oci.client import Registries
 from hub.content.store import Store
 from hub.content.trees import Trees
 from hub.controllers import Tools, controllers
 from hub.errors import HubError
+from hub.images.tags import TagStore
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 from hub.members.gateway import Gateway
@@ -44,6 +46,7 @@ from hub.runtime.cache import Cache
 from hub.runtime.events import Recorder
 from hub.runtime.leader import Leadership
 from hub.runtime.lease import LEASE, Leases, Timing
+from hub.runtime.origins import Origins
 from hub.runtime.queue import Queue
 from hub.runtime.secrets import SecretReader
 from hub.runtime.serve import Server
@@ -182,6 +185,8 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
             helm=helm,
             wiring=wiring,
             access=Access(settings.tenancy.no_cross_namespace_refs),
+            origins=Origins(client, secrets, Registries(lambda: session)),
+            tags=TagStore(root / "tags"),
         )
         _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
         work = Work(cache, queue, leadership, controllers(tools))

@@ -151,6 +151,56 @@ class GitCache:
         wanted.sort(key=lambda file: file.path)
         await self._read_blobs(cache, wanted, lambda blobs: _write(target, wanted, blobs))
 
+    async def look(self, remote: Remote, ref: str) -> str:
+        """
+        Return the commit that a full reference name stands for on the server now; empty when it is not there.
+
+        Raises:
+            GitFailed: The server could not be asked.
+        """
+        return (await self._look(remote, [ref])).get(ref, "")
+
+    async def run(
+        self,
+        remote: Remote,
+        arguments: list[str],
+        *,
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+        online: bool = False,
+    ) -> bytes:
+        """
+        Run git in the cache of a repository, and return what it prints.
+
+        Args:
+            remote: The repository.
+            arguments: Of git.
+            stdin: What git reads.
+            env: More environment.
+            online: git talks to the server, with what lets it in.
+
+        Raises:
+            GitError: git said no.
+            TimeoutError: It took too long.
+        """
+        cache = self._cache(remote)
+        with await asyncio.to_thread(tempfile.TemporaryFile) as file:
+            if stdin is not None:
+                await asyncio.to_thread(file.write, stdin)
+                file.seek(0)
+            here = {**_at(cache), **(env or {})}
+            if not online:
+                return await self._runner.run(arguments, _read_all, timeout=_LOCAL_TIMEOUT, stdin=file, env=here)
+            host = self._hosts.setdefault(remote.url.split("/")[2], asyncio.Semaphore(_HOST_RUNS))
+            async with host, opened(remote.url, remote.auth) as access:
+                env, auth, patience = access.env | here, remote.auth, remote.timeout
+                try:
+                    return await self._runner.run(
+                        arguments, _read_all, timeout=patience, stdin=file, env=env, auth=auth, cwd=self._root
+                    )
+                except GitError as error:
+                    raise GitError(access.problem or error.text) from error
+
     async def _look(self, remote: Remote, patterns: list[str]) -> dict[str, str]:
         """Ask the server for references; callers that ask the same at once share the answer."""
 
@@ -288,7 +338,7 @@ class GitCache:
                     arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root
                 )
             except GitError as error:
-                raise _failed(verb, remote, access.problem or _explain(error.text, remote)) from error
+                raise _failed(verb, remote, access.problem or explain(error.text, remote)) from error
             except TimeoutError as error:
                 why = f"no answer within {remote.timeout:g}s; raise spec.timeout, or look at the server"
                 raise _failed(verb, remote, why) from error
@@ -340,8 +390,8 @@ _EXPLAINED = (
 )
 
 
-def _explain(text: str, remote: Remote) -> str:
-    """Turn what git printed into cause and way out; what git said stays at the end."""
+def explain(text: str, remote: Remote) -> str:
+    """Turn what git printed when it talked to a server into cause and way out; what git said stays at the end."""
     said = redact_urls(" ".join(line.removeprefix("fatal: ") for line in text.splitlines() if line.strip()))
     for pattern, cause in _EXPLAINED:
         if re.search(pattern, text):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from hub.api.image import GROUP as IMAGES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -95,8 +97,11 @@ def word_of(resource: Resource) -> str:
     """
     Return the word that decides where an object is worked on.
 
-    It is the member that the object is for, so that one replica has all of a member; else the object itself.
+    It is the member that the object is for, so that one replica has all of a member; else the object itself. The image
+    kinds are together: the tags that scans find are on the disk of one replica.
     """
+    if resource.KIND.api.group == IMAGES:
+        return IMAGES
     spec: Any = resource.spec
     if not hasattr(spec, "kube_config"):
         return str(resource.key)
