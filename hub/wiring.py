@@ -3,8 +3,9 @@ Who brings whom back: the one table of changes and the objects they concern.
 
 An object's own change counts when somebody else made it: a new spec, an annotation, a deletion. What the hub writes
 into its status does not bring the object itself back, but those that look at it: a new artifact its charts, a built
-chart its releases, a ready release those that wait for it, a changed Secret whoever reads it. Of Secrets, ConfigMaps
-and layers people often change many at once: those who read them are brought back when the burst is over.
+chart its releases, a ready release those that wait for it, a scan its policies and they their automations, a changed
+Secret whoever reads it. Of Secrets, ConfigMaps, layers and images often many change at once: those who look at them are
+brought back when the burst is over.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
+from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.meta import Key
 from hub.api.source import GitRepository, HelmChart
+from hub.images import triggers as images
 from hub.members import inventory
 from hub.members.pool import Change as MemberChange
 from hub.release import dependencies, layer_refs
@@ -38,6 +41,8 @@ class Route(NamedTuple):
     kind: Kind
     looks_at: Callable[[Resource], Iterable[Key]]
     matters: Callable[[Resource | None, Resource | None], bool]
+    seen_as: Callable[[Key], Key] = lambda key: key
+    """What a changed object is called in ``looks_at``, when not by its own key."""
 
     @property
     def named(self) -> str:
@@ -52,11 +57,18 @@ ROUTES = (
     Route(HelmRelease.KIND, dependencies.keys_by_expression, dependencies.changed),
     Route(HelmRelease.KIND, layer_refs.charts_of, layer_refs.chart_was_rebuilt),
 )
+SOON = (
+    Route(ImagePolicy.KIND, images.repository_of, images.tags_matter),
+    Route(ImageUpdateAutomation.KIND, images.policies_of, images.image_matters, images.all_of),
+    Route(ImageUpdateAutomation.KIND, images.source_of, images.spec_matters),
+)
 LAYERS = Route(HelmRelease.KIND, layer_refs.sources_of, sources.artifact_matters)
 REFERENCES = (
     Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
+    Route(ImageRepository.KIND, images.references_of, lambda _old, _new: True),
+    Route(ImageUpdateAutomation.KIND, images.signing_key_of, lambda _old, _new: True),
 )
 OF_SECRET = Route(Member.KIND, inventory.secrets_of, lambda _old, _new: True)
 RECORD = Route(HelmRelease.KIND, release.record_of, lambda _old, _new: True)
@@ -70,7 +82,7 @@ class Wiring:
         self._cache = cache
         self._queue = queue
         self._soon = Debounce[Key](queue.add)
-        for route in (*ROUTES, LAYERS, *REFERENCES, OF_SECRET, RECORD, ON_MEMBER):
+        for route in (*ROUTES, *SOON, LAYERS, *REFERENCES, OF_SECRET, RECORD, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
         self._later = Debounce[Key](queue.add, quiet=1.0, limit=5.0)
         cache.subscribe(self.changed)
@@ -88,9 +100,11 @@ class Wiring:
                 for user in users:
                     self._queue.add(user)
         self._count(old, new)
-        if LAYERS.matters(old, new):
-            for user in self._cache.lookup(LAYERS.named, key):
-                self._soon.touch(user)
+        for route in (*SOON, LAYERS):
+            users = self._cache.lookup(route.named, route.seen_as(key))
+            if users and route.matters(old, new):
+                for user in users:
+                    self._soon.touch(user)
 
     def reference_changed(self, key: Key) -> None:
         """Queue everything that reads a Secret or ConfigMap."""

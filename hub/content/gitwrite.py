@@ -20,8 +20,8 @@ from hub.errors import Transient
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hub.content.commitsign import Signer
     from hub.content.gitcache import GitCache, Remote
-    from hub.content.gitsign import Signer
 
 LINK = "120000"
 _FILES = frozenset({"100644", "100755", "100664", LINK})

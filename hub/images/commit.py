@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hub.content.gitsign import BadKeyError
+from hub.content.commitsign import BadKeyError
 from hub.content.gitwrite import BranchMoved, Push, Signature, WriteFailed
 from hub.content.refs import Head
 from hub.images.message import Changes, compile_template, render
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from hub.api.image import GitSpec
     from hub.api.meta import Key
+    from hub.content.commitsign import Signer
     from hub.content.gitcache import GitCache, Remote
-    from hub.content.gitsign import Signer
     from hub.content.gitwrite import GitWriter
     from hub.images.setters import Image
     from hub.images.target import Target

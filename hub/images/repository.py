@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from hub.api.meta import Key
 from hub.api.source import GitRepository
+from hub.content.commitsign import BadKeyError, openpgp, ssh
 from hub.content.gitauth import AuthInvalid, GitAuth, auth_of
 from hub.content.gitcache import Remote
-from hub.content.gitsign import BadKeyError, openpgp, ssh
 from hub.errors import ApiError, NotFound, Transient, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.api.image import ImageUpdateAutomation, SigningKey
-    from hub.content.gitsign import Signer
+    from hub.content.commitsign import Signer
     from hub.runtime.access import Access
     from hub.runtime.cache import Cache
     from hub.runtime.secrets import SecretReader
