@@ -100,6 +100,8 @@ class Wiring:
                 for user in users:
                     self._queue.add(user)
         self._count(old, new)
+        for source in images.pushed_to(old, new):
+            self._queue.add(source)
         for route in (*SOON, LAYERS):
             users = self._cache.lookup(route.named, route.seen_as(key))
             if users and route.matters(old, new):

@@ -51,6 +51,7 @@ VERBS: dict[str, Verb] = {
     "stats": Verb("hub.cli.stats", "stats", "Count objects of each kind by state."),
     "debug": Verb("hub.cli.debug", "debug", "Show one aspect of an object in full."),
     "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
+    "image": Verb("hub.cli.image", "image", "Look ahead at what image automation does."),
     "install": Verb("hub.cli.install", "install", "Install the hub on its host cluster, or upgrade it."),
     "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub; objects and what runs on members stay."),
     "check": Verb("hub.cli.check", "check", "Tell whether a hub can be installed, and whether it is well."),

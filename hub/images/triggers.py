@@ -54,6 +54,14 @@ def spec_matters(old: Resource | None, new: Resource | None) -> bool:
     return old.metadata.generation != new.metadata.generation or old.metadata.uid != new.metadata.uid
 
 
+def pushed_to(old: Resource | None, new: Resource | None) -> Iterable[Key]:
+    """Return the GitRepository that has a new commit: nobody has to wait for its interval."""
+    if not isinstance(old, ImageUpdateAutomation) or not isinstance(new, ImageUpdateAutomation):
+        return
+    if new.status.last_push_commit != old.status.last_push_commit:
+        yield from source_of(new)
+
+
 def references_of(repository: Resource) -> Iterable[Key]:
     """Return the Secrets that an ImageRepository reads."""
     if not isinstance(repository, ImageRepository):
