@@ -105,7 +105,7 @@ class ImageRepository(Resource):
             Column("Tags", ".status.lastScanResult.tagCount"),
             READY,
             STATUS,
-            Column("Last scan", ".status.lastScanResult.scanTime", priority=1),
+            Column("Last scan", ".status.lastScanResult.scanTime"),
             AGE,
         ),
     )
@@ -195,6 +195,7 @@ class ImagePolicy(Resource):
         columns=(
             Column("Image", ".status.latestRef.name"),
             Column("Tag", ".status.latestRef.tag"),
+            Column("LatestImage", ".status.latestImage"),
             READY,
             STATUS,
             AGE,
@@ -315,7 +316,7 @@ class ImageUpdateAutomation(Resource):
         names=("image update", "images update"),
         short_names=("iua", "imgupd", "imgauto"),
         categories=CATEGORIES,
-        columns=(READY, STATUS, Column("Last run", ".status.lastAutomationRunTime", priority=1), AGE),
+        columns=(READY, STATUS, Column("Last run", ".status.lastAutomationRunTime"), AGE),
     )
 
     spec: ImageUpdateAutomationSpec = about("What is wanted.", factory=ImageUpdateAutomationSpec)
