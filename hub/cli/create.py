@@ -24,6 +24,8 @@ MORE: dict[str, Verb] = {
 }
 """Further subcommands of ``hubctl create``, which are no kinds of the registry."""
 
+_WITHOUT_INTERVAL = frozenset({"ImagePolicy"})
+"""Kinds that have an interval only when it is asked for."""
 _TYPES: dict[str, Any] = {"duration": DURATION, "number": int}
 
 
@@ -105,9 +107,9 @@ def command_of(kind: Kind, flags: tuple[Flag, ...]) -> click.Command:
     """Return the command that creates objects of a kind."""
 
     @scope_options()
-    def run(*, scope: Scope, name: str, labels: tuple[str, ...], interval: str, **given: Any) -> None:
+    def run(*, scope: Scope, name: str, labels: tuple[str, ...], interval: str | None, **given: Any) -> None:
         shown, wait, timeout = given.pop("export"), given.pop("wait"), given.pop("timeout")
-        spec = {"interval": interval, **spec_of(flags, given)}
+        spec = {**({"interval": _as_go(interval)} if interval else {}), **spec_of(flags, given)}
         order = Order(kind, name, spec, _labels(labels), timeout if wait else None)
         asyncio.run(_print(scope, order) if shown else _create(scope, order))
 
@@ -115,7 +117,7 @@ def command_of(kind: Kind, flags: tuple[Flag, ...]) -> click.Command:
     common = [
         click.Argument(["name"]),
         *(_option(flag) for flag in flags),
-        click.Option(["--interval"], type=DURATION, default="1m", show_default=True, help="How often to look again."),
+        _interval(kind),
         click.Option(["--label", "labels"], metavar="KEY=VALUE", multiple=True, help="A label; may be repeated."),
         click.Option(["--export"], is_flag=True, help="Print the object instead; no cluster is asked."),
         click.Option(["--wait/--no-wait"], default=True, show_default=True, help="Wait until it is ready."),
@@ -131,8 +133,22 @@ def command_of(kind: Kind, flags: tuple[Flag, ...]) -> click.Command:
     )
 
 
+def _as_go(interval: str) -> str:
+    """Return a duration as the flux CLI writes it: ``1m0s``."""
+    from hub.api.duration import Duration
+
+    return str(Duration.from_seconds(Duration(interval).seconds))
+
+
+def _interval(kind: Kind) -> click.Option:
+    default = None if kind.name in _WITHOUT_INTERVAL else "1m"
+    return click.Option(
+        ["--interval"], type=DURATION, default=default, show_default=True, help="How often to look again."
+    )
+
+
 def _option(flag: Flag) -> click.Option:
-    several = flag.shape in ("list", "files")
+    several = flag.shape in ("list", "texts", "files")
     return click.Option(
         [f"--{flag.name}", flag.name.replace("-", "_")],
         help=flag.help + (" May be repeated." if several else ""),
@@ -151,8 +167,15 @@ def spec_of(flags: tuple[Flag, ...], given: dict[str, Any]) -> dict[str, Any]:
         value = given.get(flag.name.replace("-", "_"))
         if value in (None, False, ()):
             continue
-        flag.put(spec, flag.path, [one for text in value for one in text.split(",")] if flag.shape == "list" else value)
+        flag.put(spec, flag.path, _given(flag, value))
     return spec
+
+
+def _given(flag: Flag, value: Any) -> Any:
+    """Return a value as it goes into the spec; commas part the items of a list, but not expressions."""
+    if flag.shape == "list":
+        return [one for text in value for one in text.split(",")]
+    return list(value) if flag.shape == "texts" else value
 
 
 def _labels(given: tuple[str, ...]) -> dict[str, str]:
@@ -225,6 +248,14 @@ async def write(cluster: Cluster, api: Any, body: dict[str, Any], say: Say) -> N
 
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "ImageRepository": (("create image repository app --image ghcr.io/org/app --interval 30s --export", "Print one."),),
+    "ImagePolicy": (("create image policy app --image-ref app --select-semver '>=1.0.0'", "Follow versions."),),
+    "ImageUpdateAutomation": (
+        (
+            "create image update app --git-repo-ref app --git-repo-path ./helm --author-email bot@example.com",
+            "Commit the latest images.",
+        ),
+    ),
     "GitRepository": (
         ("create source git charts --url https://git.example.com/charts.git --branch main", "Follow a branch."),
         ("create source git charts --url https://git.example.com/charts.git --export", "Print it only."),

@@ -14,7 +14,7 @@ from hub.cli import setters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Shape = Literal["text", "flag", "list", "duration", "number", "file", "files"]
+Shape = Literal["text", "texts", "flag", "list", "duration", "number", "file", "files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +140,35 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("decryption-secret", "decryption.secretRef.name", "Secret with the keys."),
         Flag("retry-interval", "retryInterval", "How soon to try again after a failure.", "duration"),
         _ACCOUNT,
+    ),
+    "ImageRepository": (
+        Flag("image", "image", "Name of the repository, without scheme and tag.", needed=True),
+        Flag("scan-timeout", "timeout", "Longest time for one scan.", "duration"),
+        Flag("exclude", "exclusionList", "Regular expression of tags to pass over.", "texts"),
+        _SECRET,
+        _PROXY,
+        _CERT,
+        _ACCOUNT,
+        _PROVIDER,
+        _INSECURE,
+    ),
+    "ImagePolicy": (
+        Flag("image-ref", "imageRepositoryRef.name", "Name of the ImageRepository.", needed=True),
+        Flag("filter-regex", "filterTags.pattern", "Regular expression that a tag has to match."),
+        Flag("filter-extract", "filterTags.extract", "What of a match is ordered, e.g. $ts."),
+        Flag("select-semver", "policy.semver.range", "Highest version within a range."),
+        Flag("select-alpha", "policy.alphabetical.order", "By the alphabet: asc takes the last, desc the first."),
+        Flag("select-numeric", "policy.numerical.order", "As numbers: asc takes the largest, desc the smallest."),
+        Flag("reflect-digest", "digestReflectionPolicy", "Look up the digest: Never, IfNotPresent or Always."),
+    ),
+    "ImageUpdateAutomation": (
+        Flag("git-repo-ref", "sourceRef", "Name of the GitRepository.", needed=True, put=setters.git_repository),
+        Flag("git-repo-namespace", "sourceRef.namespace", "Its namespace, when it is another."),
+        Flag("checkout-branch", "git.checkout.ref.branch", "Branch to start from."),
+        Flag("author-name", "git.commit.author.name", "Name of who commits."),
+        Flag("author-email", "git.commit.author.email", "E-mail address of who commits.", needed=True),
+        Flag("commit-template", "git.commit.messageTemplate", "Go template of the message."),
+        Flag("push-branch", "git.push.branch", "Branch to push to."),
+        Flag("git-repo-path", "update", "File or folder to look at.", put=setters.update_path),
     ),
 }

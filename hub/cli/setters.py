@@ -43,6 +43,16 @@ def reference(spec: dict[str, Any], path: str, value: str) -> None:
     plain(spec, path, {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})})
 
 
+def git_repository(spec: dict[str, Any], path: str, value: str) -> None:
+    """Set the name of a GitRepository as a reference."""
+    plain(spec, path, {"kind": "GitRepository", "name": value})
+
+
+def update_path(spec: dict[str, Any], path: str, value: str) -> None:
+    """Set where to look for markers, and that there are some."""
+    plain(spec, path, {"path": value, "strategy": "Setters"})
+
+
 def depends_on(spec: dict[str, Any], path: str, value: list[str]) -> None:
     """Set ``[NAMESPACE/]NAME`` as references."""
     found = []

@@ -51,6 +51,32 @@ KNOWN = [kind for kind in KINDS if kind.name in FLAGS]
             },
             id="references of a release",
         ),
+        pytest.param(
+            "ImageRepository",
+            {"image": "cnych/devops-demo", "exclude": ("^a{1,2}$", "b")},
+            {"image": "cnych/devops-demo", "exclusionList": ["^a{1,2}$", "b"]},
+            id="image repository",
+        ),
+        pytest.param(
+            "ImagePolicy",
+            {"image_ref": "app", "filter_regex": "^v", "filter_extract": "$ts", "select_numeric": "asc"},
+            {
+                "imageRepositoryRef": {"name": "app"},
+                "filterTags": {"pattern": "^v", "extract": "$ts"},
+                "policy": {"numerical": {"order": "asc"}},
+            },
+            id="image policy",
+        ),
+        pytest.param(
+            "ImageUpdateAutomation",
+            {"git_repo_ref": "r", "git_repo_path": "./x", "checkout_branch": "main", "author_email": "a@b"},
+            {
+                "sourceRef": {"kind": "GitRepository", "name": "r"},
+                "git": {"checkout": {"ref": {"branch": "main"}}, "commit": {"author": {"email": "a@b"}}},
+                "update": {"path": "./x", "strategy": "Setters"},
+            },
+            id="image update",
+        ),
     ],
 )
 def test_spec_of(kind, given, want):
