@@ -59,6 +59,7 @@ async def _outcome(cluster: Cluster, name: str) -> Outcome:
     from hub.images.automation import chosen_policies, prepare
     from hub.images.commit import Committer
     from hub.images.repository import Repositories
+    from hub.runtime.access import Access
     from hub.runtime.cache import Cache
     from hub.runtime.secrets import SecretReader
 
@@ -72,7 +73,7 @@ async def _outcome(cluster: Cluster, name: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="hubctl-") as folder:
         git = GitCache(Path(folder))
         try:
-            remote, order = await prepare(Repositories(cache, SecretReader(client)), automation, policies)
+            remote, order = await prepare(Repositories(cache, SecretReader(client), Access()), automation, policies)
             return await Committer(git, GitWriter(git)).preview(remote, order)
         finally:
             git.close()
