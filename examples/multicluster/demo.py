@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from stage import HERE, MEMBERS, NAMESPACE, DemoFailed, Stage, say
+from stage import HERE, IMAGE, MEMBERS, NAMESPACE, DemoFailed, Stage, say
 
 from hub.api.meta import DEPLOYMENTS, READY, RECONCILING, SERVICES
 from hub.errors import HubError
@@ -43,6 +43,7 @@ async def main() -> None:
             await member_change(stage)
             await broken_change(stage)
             await forced_change(stage)
+            await new_image(stage)
         except HubError:
             await post_mortem(stage)
             raise
@@ -141,6 +142,30 @@ async def forced_change(stage: Stage) -> None:
         await available(stage, member, replicas)
         check(await uid(stage, member) != before[member], f"the Deployment on {member} was deleted and made anew")
     await stage.run(f"helm history app-member1-app -n {NAMESPACE}", cluster="member1")
+
+
+async def new_image(stage: Stage) -> None:
+    """Push an image: the hub finds its tag, commits it, and both members run it."""
+    title("A new image: nobody edits a file, and both members run it")
+    await stage.push_image("1.0.0")
+    # The manifest names Docker Hub; ours is a registry on this machine, without TLS.
+    repository = (HERE / "image-repo.yaml").read_text().replace(IMAGE, f"{stage.image}\n  insecure: true")
+    await stage.run("kubectl apply -f -", given=repository, show="kubectl apply -f image-repo.yaml")
+    await stage.run("kubectl apply -f image-policy.yaml -f image-update-automation.yaml")
+    commit = await stage.pulled(f"{stage.image}:1.0.0")
+    await settled(stage, *MEMBERS, commit=commit)
+    await stage.push_image("1.0.1")
+    say("\n  (the hub scans once a minute; we do not wait)")
+    await stage.run(f"hubctl reconcile image repository image-repo -n {NAMESPACE}")
+    commit = await stage.pulled(f"{stage.image}:1.0.1")
+    await settled(stage, *MEMBERS, commit=commit)
+    await stage.run(f"hubctl get images all -n {NAMESPACE}")
+    await table(stage)
+    for member, replicas in zip(MEMBERS, (2, 1), strict=True):
+        await available(stage, member, replicas)
+        deployment = await stage.client(member).get(DEPLOYMENTS, workload(member), APP)
+        image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        check(image == f"{stage.image}:1.0.1", f"{member} runs {IMAGE}:1.0.1")
 
 
 async def fetch(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -20,9 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hub.api.helm import HelmRelease
+from hub.dev.binaries import Toolbox
 from hub.dev.environment import Environment
 from hub.dev.gitserver import GitServer, commit_and_push, run_git
+from hub.dev.images import push_image
+from hub.dev.ports import is_free
 from hub.dev.progress import Progress
+from hub.dev.registry import LocalRegistry
 from hub.errors import HubError
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
@@ -33,8 +38,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 NAMESPACE = "gitops-project"
 REPOSITORY = "hello-kubernetes"
+IMAGE = "nuclearwu/hello-kubernetes"
 MEMBERS = ("member1", "member2")
 
+_PORTS = range(30768, 32768)
 _STOPPING = 40.0  # seconds that a process has to end by itself
 
 
@@ -56,6 +63,7 @@ class Stage:
         self._clients: dict[str, Client] = {}
         self._git_address = ""
         self.first_commit = ""
+        self.image = ""
         self.environment = Environment(self.folder / "clusters", progress=Progress(say))
 
     async def __aenter__(self) -> Self:
@@ -77,6 +85,7 @@ class Stage:
             await self._serve_git()
         finally:
             clusters = await up
+        await self._serve_images()
         self._run_hub()
         for cluster in clusters:
             client = Client(load_kubeconfig(cluster.kubeconfig), name=cluster.name)
@@ -94,6 +103,15 @@ class Stage:
         await run_git("clone", "--quiet", self.repository, str(self.checkout))
         shutil.copytree(HERE / "helm-chart", self.checkout / "helm-chart")
         self.first_commit = await commit_and_push(self.checkout, {}, message="Say hello")
+
+    async def _serve_images(self) -> None:
+        """Start a registry, empty."""
+        server = LocalRegistry(self.folder / "registry")
+        server.root.mkdir()
+        server.port = next(filter(is_free, random.sample(_PORTS, len(_PORTS))))
+        program = (await Toolbox(Progress(say)).ensure(server.tool))[server.tool]
+        self._spawn("registry", [str(program), *server.arguments()])
+        self.image = server.repository(IMAGE)
 
     def _run_hub(self) -> None:
         command = [sys.executable, "-m", "hub", "--kubeconfig", str(self.kubeconfig("hub")), "--listen", "127.0.0.1:0"]
@@ -201,6 +219,34 @@ class Stage:
             if line.startswith("+++"):
                 say(f"  {line[6:]}")
             elif line[:1] in ("-", "+") and line[:3] != "---":
+                say(f"    {line}")
+        return commit
+
+    async def push_image(self, tag: str) -> None:
+        """Push an image, as a pipeline would after its build."""
+        say(f"\n  $ docker push {IMAGE}:{tag}")
+        say(f"  {tag}: digest: {await push_image(self.image, tag)}")
+
+    async def pulled(self, subject: str, seconds: float = 30.0) -> str:
+        """
+        Wait until somebody else's commit with this subject is the newest, show it, and return it.
+
+        Raises:
+            DemoFailed: It does not come.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            await run_git("fetch", "--quiet", "origin", "master", cwd=self.checkout)
+            log = await run_git("log", "-1", "--format=%H%n%an%n%s", "FETCH_HEAD", cwd=self.checkout)
+            commit, author, found = log.split("\n")[:3]
+            if found == subject:
+                break
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"after {seconds:g} s the newest commit is '{found}', not '{subject}'")
+            await asyncio.sleep(0.1)
+        say(f"\n  $ git pull   # {author}: {found}")
+        for line in (await run_git("show", "--format=", "--unified=0", "FETCH_HEAD", cwd=self.checkout)).splitlines():
+            if line[:1] in ("-", "+") and line[:3] not in ("---", "+++"):
                 say(f"    {line}")
         return commit
 

@@ -76,7 +76,7 @@ def steps():
         *lines[5],
         COMMON_CHANGE,
         *[*lines[6][:endless], upgraded, *lines[6][endless + 1 :]],
-        *lines[10],
+        *lines[11],
     ]
 
 

@@ -38,10 +38,8 @@ async def scene_of(world, registry, name, files=None):
     async with Scene(world, name) as scene:
         scene.names["image"] = registry.repository(f"{scene.names['ns']}/hello-kubernetes")
         await scene.given(f"trees: {{helm-chart: {CHART}}}\nsource: false\n")
-        marked = scene.files["helm-chart/values.yaml"]
-        for old, part in (('repository: "nuclearwu/hello-kubernetes"', "name"), ('tag: ""', "tag")):
-            assert old in marked
-            marked = marked.replace(old, f'{old} # {{"$imagepolicy": "{scene.names["ns"]}:image-policy:{part}"}}')
+        marked = scene.files["helm-chart/values.yaml"].replace("gitops-project:", f"{scene.names['ns']}:")
+        assert marked.count(f'{{"$imagepolicy": "{scene.names["ns"]}:image-policy:') == 2
         await scene.push({"helm-chart/values.yaml": marked} | (files or {}), poke=False)
         yield scene
 
