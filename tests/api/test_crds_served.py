@@ -41,6 +41,14 @@ RELEASE = {
 }
 
 
+POLICY = {
+    "apiVersion": "image.toolkit.fluxcd.io/v1",
+    "kind": "ImagePolicy",
+    "metadata": METADATA,
+    "spec": {"imageRepositoryRef": {"name": "a"}, "policy": {"semver": {"range": "*"}}},
+}
+
+
 def changed(base, **spec):
     """The object with other fields in its spec; None takes a field out."""
     out = copy.deepcopy(base)
@@ -75,13 +83,20 @@ def test_established(server, kind):
     assert status["storedVersions"] == [kind.api.version]
 
 
+DEFAULTS = {
+    "GitRepository": {"timeout": "60s"},
+    "ImageRepository": {"exclusionList": [r"^.*\.sig$"], "provider": "generic"},
+    "ImagePolicy": {"digestReflectionPolicy": "Never"},
+}
+
+
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in MANIFESTS])
 def test_manifests_of_2022_apply(server, path):
     want = yaml.safe_load(path.read_text())
     done = server("apply", "--dry-run=server", "-o", "json", "-f", str(path))
     made = json.loads(done.stdout)
     assert "is deprecated, upgrade to v" in done.stderr
-    assert made["spec"] == want["spec"] | ({"timeout": "60s"} if want["kind"] == "GitRepository" else {})
+    assert made["spec"] == want["spec"] | DEFAULTS.get(want["kind"], {})
     assert made["status"] == {"observedGeneration": -1}
     parsed = kind_for(made["apiVersion"], made["kind"]).model.parse(made)
     assert parsed.dump()["spec"] == made["spec"]
@@ -101,6 +116,17 @@ REFUSED = [
         id="service account without cloud",
     ),
     pytest.param(changed(REPOSITORY, verify={"mode": "HEAD"}), "secretRef: Required value", id="verify without keys"),
+    pytest.param(
+        changed(POLICY, interval="1m"), "spec.interval is only accepted when", id="interval of a policy without digests"
+    ),
+    pytest.param(
+        changed(POLICY, digestReflectionPolicy="Always"),
+        "spec.interval must be set when",
+        id="digests without interval",
+    ),
+    pytest.param(
+        changed(POLICY, policy={"numerical": {"order": "down"}}), "Unsupported value", id="unknown order of tags"
+    ),
     pytest.param(changed(CHART, reconcileStrategy="Never"), "Unsupported value", id="unknown strategy"),
     pytest.param(
         changed(CHART, verify={"provider": "cosign"}),

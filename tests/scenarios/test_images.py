@@ -7,8 +7,12 @@ The manifests are those of people's walk-throughs, as they wrote them; only addr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -51,6 +55,17 @@ async def apply(scene, text):
 
 async def git(scene, *args):
     return await run_git("-C", str(scene.world.git.root / f"{scene.names['repository']}.git"), *args)
+
+
+async def hubctl(scene, *args):
+    """Run the command line as a person would; return what it prints."""
+    command = [Path(sys.executable).parent / "hubctl", "--kubeconfig", scene.world.sites["hub"].kubeconfig, *args]
+    process = await asyncio.create_subprocess_exec(
+        *command, "-n", scene.names["ns"], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
 
 
 async def ask(scene, what):
@@ -205,6 +220,22 @@ async def test_a_pushed_image_reaches_both_members(world, registry):
             "message": f"no updates made; last commit {head[:7]} at {status['lastPushTime']}"
         }}}})  # fmt: skip
         assert (await git(scene, "rev-list", "--count", "master")).strip() == "4"
+
+        await scene.step(f"patch {UPDATED}", {"spec": {"suspend": True}})
+        await push_image(scene.names["image"], "1.0.2")
+        await ask(scene, "ImageRepository/image-repo")
+        await scene.expect({"ImagePolicy/image-policy": {"status": {"latestRef": {"tag": "1.0.2"}}}})
+        shown = await hubctl(scene, "image", "preview", "image-update-automation")
+        assert f"would push to branch 'master', on top of master@sha1:{head}" in shown
+        assert f"    {scene.names['image']}:1.0.2\n" in shown
+        assert f'-      tag: "1.0.1" {marker}\n+      tag: "1.0.2" {marker}\n' in shown
+        assert (await git(scene, "rev-parse", "master")).strip() == head
+        table = await hubctl(scene, "get", "images", "all")
+        assert re.search(r"^imagerepository/image-repo +\d{4}-.*successful scan: found 4 tags$", table, re.MULTILINE)
+        assert re.search(
+            rf"^imagepolicy/image-policy +{re.escape(scene.names['image'])} +1\.0\.2 ", table, re.MULTILINE
+        )
+        assert re.search(r"^imageupdateautomation/image-update-automation +\d{4}-.* True ", table, re.MULTILINE)
 
 
 WALK = """
