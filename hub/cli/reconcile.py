@@ -168,8 +168,15 @@ async def _origin(cluster: Cluster, kind_name: str, namespace: str, name: str) -
 
 def _outcome(resource: Resource) -> str:
     """Tell what is there now, as the flux CLI does."""
+    from hub.api.image import ImageRepository, ImageUpdateAutomation
+    from hub.api.meta import READY
     from hub.cli.rows import revision
 
+    if isinstance(resource, ImageRepository):
+        result = resource.status.last_scan_result
+        return f"scan fetched {result.tag_count if result else 0} tags"
+    if isinstance(resource, ImageUpdateAutomation) and (ready := resource.status.condition(READY)):
+        return ready.message
     verb = "applied" if resource.KIND.name == "HelmRelease" else "fetched"
     found = revision(resource)
     return f"{verb} revision {found}" if found else "reconciliation completed"
