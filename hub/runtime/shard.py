@@ -18,7 +18,7 @@ from hub.api.image import GROUP as IMAGES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hub.api.meta import KubeConfig, Resource
+    from hub.api.meta import Resource
 
 HUB = "hub"
 
@@ -105,8 +105,8 @@ def word_of(resource: Resource) -> str:
     spec: Any = resource.spec
     if not hasattr(spec, "kube_config"):
         return str(resource.key)
-    kube: KubeConfig | None = spec.kube_config
-    ref = (kube.secret_ref or kube.config_map_ref) if kube is not None else None
+    kube: Any = spec.kube_config  # of a release, or of a Member, which has no ConfigMap
+    ref = getattr(kube, "secret_ref", None) or getattr(kube, "config_map_ref", None)
     return f"{resource.metadata.namespace}/{ref.name}" if ref is not None else HUB
 
 

@@ -86,10 +86,12 @@ def controller(name):
 
 
 def source(kind, name, spec, artifact):
+    owner = {"helm.toolkit.fluxcd.io/name": "r0", "helm.toolkit.fluxcd.io/namespace": NS}
+    labels = owner if kind == "HelmChart" else {}
     return {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": kind,
-        "metadata": {"name": name, "finalizers": ["finalizers.fluxcd.io"]},
+        "metadata": {"name": name, "finalizers": ["finalizers.fluxcd.io"], "labels": labels},
         "spec": spec,
     }, {"artifact": artifact, "url": artifact["url"], **SETTLED}
 
@@ -230,9 +232,9 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
             chart = flux.host.get(f"helmchart/{NS}-r0", NS)["status"]
             return not chart["artifact"]["url"].startswith(FLUX) and chart["observedGeneration"] == 1
 
-        await eventually(built)
+        await eventually(built, seconds=90.0)
         flux.host.kubectl("patch", "helmrelease/r0", "-n", NS, "--type=merge", "--patch", patch)
-        await eventually(lambda: flux.status().get("lastHandledReconcileAt") == "after")
+        await eventually(lambda: flux.status().get("lastHandledReconcileAt") == "after", seconds=90.0)
         status = flux.status()
         ready = next(one for one in status["conditions"] if one["type"] == "Ready")
         assert (ready["status"], ready["reason"]) == ("True", "UpgradeSucceeded"), hub.log()
@@ -241,6 +243,11 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
         chart = flux.host.get(f"helmchart/{NS}-r0", NS)
         assert chart["status"]["artifact"]["revision"] == f"1.0.0+{flux.commit[:12]}.1"
         assert (chart["metadata"]["generation"], chart["metadata"]["finalizers"]) == (1, ["finalizers.fluxcd.io"])
+    except BaseException:
+        print(
+            hub.log(lines=80), flux.host.kubectl("get", "gitrepository,helmchart,helmrelease", "-n", NS, "-o", "yaml")
+        )
+        raise
     finally:
         await hub.stop()
 

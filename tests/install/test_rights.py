@@ -8,13 +8,14 @@ import pytest
 from install_kit import documents, granted, template, used
 from scenario_match import Absent, Not
 
+from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.registry import KINDS
 from hub.api.source import GitRepository, HelmChart
 
 pytestmark = pytest.mark.cluster
 USER = "system:serviceaccount:hub-system:hub"
-PLAYED = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND)
+PLAYED = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND, Member.KIND)
 """Kinds that the main scenario has objects of."""
 OF_OTHERS = {("", "serviceaccounts", "get"), ("", "namespaces", "get")}
 """Rights that the chart gives only where the definitions have OCIRepository, ImageRepository or ImagePolicy."""
@@ -43,6 +44,11 @@ def release(name, member):
     }
 
 
+def member(name):
+    spec = {"interval": "1h", "kubeConfig": {"secretRef": {"name": name}}}
+    return {"apiVersion": Member.KIND.api.api_version, "kind": "Member", "metadata": {"name": name}, "spec": spec}
+
+
 def values(kind, name):
     field = "data" if kind == "ConfigMap" else "stringData"
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: {"values.yaml": "replicas: 2"}}
@@ -51,18 +57,19 @@ def values(kind, name):
 async def play(scene, members=("member1", "member2")):
     """Play the main scenario: one repository, two members, a push, a failure that repeats, a deletion."""
     await scene.apply("hub", values("ConfigMap", "common"), values("Secret", "hidden"))
-    for member in members:
-        await scene.apply("hub", release(member, member))
+    for name in members:
+        await scene.apply("hub", release(name, name), member(name))
     repository = GitRepository.KIND.api
     gone = {"interval": "1h", "url": "${git}-is-not-there"}
     broken = {"apiVersion": repository.api_version, "kind": "GitRepository", "metadata": {"name": "gone"}, "spec": gone}
     await scene.apply("hub", broken)
     await scene.world.hub.start()
-    for member in members:
-        await scene.expect({f"HelmRelease/{member}": {"conditions": {"Ready": "True InstallSucceeded"}}})
+    for name in members:
+        await scene.expect({f"Member/{name}": {"conditions": {"Ready": {"status": "True"}}}})
+        await scene.expect({f"HelmRelease/{name}": {"conditions": {"Ready": "True InstallSucceeded"}}})
     await scene.push({"web/values.yaml": {"replicas": 3, "message": "second"}})
-    for member in members:
-        await scene.expect({f"HelmRelease/{member}": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
+    for name in members:
+        await scene.expect({f"HelmRelease/{name}": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
     await scene.step(f"delete HelmRelease/{members[0]}")
     await scene.expect({f"HelmRelease/{members[0]}": Absent()})
     await scene.expect({"events GitRepository/gone": [{"type": "Warning", "count": Not(1)}]})

@@ -119,6 +119,9 @@ def test_next_move(names, records, mine, now, want):
             "hr", {"kubeConfig": {"secretRef": {"name": "m1", "key": "other"}}}, "ns/m1", id="whatever its key"
         ),
         pytest.param("hr", {"kubeConfig": {"configMapRef": {"name": "m2"}}}, "ns/m2", id="a member by ConfigMap"),
+        pytest.param(
+            "member", {"kubeConfig": {"secretRef": {"name": "m1"}}}, "ns/m1", id="a Member goes with its releases"
+        ),
         pytest.param("hr", {}, "hub", id="a release on the hub's own cluster"),
         pytest.param("source git", {}, "GitRepository/ns/name", id="what is for no member: the object itself"),
     ],
