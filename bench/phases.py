@@ -85,17 +85,11 @@ class Bench:
         """
         self._app = await self._site.repository("app")
         await self._install()
-        before = self._site.fleet.revisions("app")
-        async with self._meter() as meter:
-            stamp = await self._app.push_common()
-            await self._site.ask("app")
-            moments = await self._site.fleet.until_past(before, self._patience)
-            meter.lap()
+        meter, stamp, healthy = await self._push_common()
         limit = _memory_target(self._count)
         self._add(_row("push -> all", meter, target=f"<= {limit} MiB", reached=meter.peak <= limit))
         await self._expect_stamps("app", stamp, self._site.clients)
-        healthy = [moment for name, moment in moments.items() if not self._is_on_last(name)]
-        await self._push_past_hung(max(healthy) - meter.began)
+        await self._push_past_hung(healthy)
         await self._do_nothing()
 
     async def _install(self) -> None:
@@ -114,12 +108,7 @@ class Bench:
         )
         await yardstick.measure()  # installs
         first = await yardstick.measure()
-        before = self._site.fleet.revisions("app")
-        async with self._meter() as meter:
-            stamp = await self._app.push_common()
-            await self._site.ask("app")
-            moments = await self._site.fleet.until_past(before, self._patience)
-            meter.lap()
+        meter, stamp, healthy = await self._push_common()
         second = await yardstick.measure()
         bare = Used((first.seconds + second.seconds) / 2, (first.cpu + second.cpu) / 2)
         spread = (
@@ -138,8 +127,18 @@ class Bench:
             )
         )
         await self._expect_stamps("app", stamp, self._site.clients)
+        return healthy
+
+    async def _push_common(self) -> tuple[Meter, str, float]:
+        """Push a value of all; return what it took, its stamp, and the seconds until all but the last member had it."""
+        before = self._site.fleet.revisions("app")
+        async with self._meter() as meter:
+            stamp = await self._app.push_common()
+            await self._site.ask("app")
+            moments = await self._site.fleet.until_past(before, self._patience)
+            meter.lap()
         healthy = [moment for name, moment in moments.items() if not self._is_on_last(name)]
-        return max(healthy, default=meter.began) - meter.began
+        return meter, stamp, max(healthy, default=meter.began) - meter.began
 
     async def _push_to_one(self) -> None:
         before = self._site.fleet.revisions("app")

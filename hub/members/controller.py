@@ -16,7 +16,7 @@ from hub.api.duration import Duration
 from hub.api.fleet import Member, MemberCredentials
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, SECRETS, KubeConfig, rfc3339
-from hub.errors import Conflict, MemberUnreachable, NotFound
+from hub.errors import Conflict, Forbidden, MemberUnreachable, NotFound
 from hub.members import metrics
 from hub.members.inventory import counts, kubeconfig_of, member_names, new_member, same_kubeconfig
 from hub.members.records import Scope
@@ -69,7 +69,7 @@ class MemberReconciler(Reconciler[Member]):
         super().__init__(client, cache, recorder)
         self._pool = pool
         self._releases = releases
-        self._not_ours: set[Key] = set()  # exist, and are hidden from us
+        self._not_ours: set[Key] = set()  # exist and are hidden from us, or may not be made
         cache.add_index(_NAMED, HelmRelease.KIND, member_names)
         cache.subscribe(self._changed)
 
@@ -175,8 +175,9 @@ class MemberReconciler(Reconciler[Member]):
             await self.client.create(Member.KIND.api, new_member(key, reference, secret))
         except NotFound:
             return  # the release says that there is no such Secret
-        except Conflict:
+        except (Conflict, Forbidden) as error:
             self._not_ours.add(key)
+            _log.info("No Member is made", extra={"member": str(key), "why": error.message})
             return
         _log.info("Made a Member of a kubeconfig in use", extra={"member": str(key)})
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from hub.kube.config import ClusterConfig
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 AHEAD: Final = timedelta(days=7)
 """How long before the end it is told, at most."""
 
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+_VERSION, _UTC_TIME = 0xA0, 0x17  # tags
 _SHARE = 0.2
 """Of its life that a credential has left when it is told: else a token of an hour would be told of all the time."""
 
@@ -54,15 +57,54 @@ def expiry_of(config: ClusterConfig) -> Expiry | None:
 
 
 def _of_certificate(pem: bytes) -> Expiry | None:
-    if not pem:
-        return None
-    from cryptography import x509  # noqa: PLC0415  7 MiB that a hub whose members are reached by tokens is spared
-
     try:
-        certificate = x509.load_pem_x509_certificate(pem)  # the first one: the others are authorities
-    except ValueError:
+        since, at = _validity(pem)
+    except (ValueError, IndexError):
         return None
-    return _expiry(Credential.CERTIFICATE, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return _expiry(Credential.CERTIFICATE, since, at)
+
+
+def _validity(pem: bytes) -> tuple[datetime, datetime]:
+    """
+    Return from when to when the first certificate is valid; the others are authorities.
+
+    Two times of a structure that is fixed (RFC 5280, section 4.1) are read by hand: the library for certificates costs
+    a hub 5 MiB, for nothing else.
+    """
+    found = _PEM.search(pem)
+    if found is None:
+        raise ValueError("no certificate")
+    certificate = _elements(base64.b64decode(found[1]))[0].content
+    to_be_signed = _elements(_elements(certificate)[0].content)
+    version = 1 if to_be_signed[0].tag == _VERSION else 0  # it is optional; then: number, algorithm, issuer
+    since, at = _elements(to_be_signed[version + 3].content)
+    return _time(since), _time(at)
+
+
+class _Element(NamedTuple):
+    tag: int
+    content: bytes
+
+
+def _elements(der: bytes) -> list[_Element]:
+    """Read what stands one after the other in DER."""
+    found, at = [], 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length & 0x80:  # so many bytes of length follow
+            size = length & 0x7F
+            length, at = int.from_bytes(der[at : at + size]), at + size
+        found.append(_Element(tag, der[at : at + length]))
+        at += length
+    return found
+
+
+def _time(element: _Element) -> datetime:
+    """Read UTCTime, whose years are those from 1950 on, or GeneralizedTime."""
+    text = element.content.decode("ascii")
+    if element.tag == _UTC_TIME:
+        text = ("19" if text >= "5" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
 
 
 def _of_token(token: str) -> Expiry | None:

@@ -51,6 +51,9 @@ YEAR, MONTH, DAY, HOUR = timedelta(days=365), timedelta(days=30), timedelta(days
     [
         pytest.param({"client_cert": certificate(YEAR)}, Credential.CERTIFICATE, YEAR, AHEAD, id="certificate"),
         pytest.param(
+            {"client_cert": certificate(40 * YEAR)}, Credential.CERTIFICATE, 40 * YEAR, AHEAD, id="beyond 2049"
+        ),
+        pytest.param(
             {"token": token(iat=moment(0 * DAY), exp=moment(MONTH))}, Credential.TOKEN, MONTH, MONTH / 5, id="token"
         ),
         pytest.param(
@@ -81,6 +84,7 @@ def test_what_ends(given, what, life, ahead):
         pytest.param({"token": token(exp=10**18)}, id="an end beyond all calendars"),
         pytest.param({"token": f"x.{base64.urlsafe_b64encode(b'[1]').decode()}.x"}, id="claims that are a list"),
         pytest.param({"client_cert": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}, id="broken"),
+        pytest.param({"client_cert": certificate(YEAR)[:200] + b"\n-----END CERTIFICATE-----"}, id="cut off"),
     ],
 )
 def test_nothing_says_when(given):
