@@ -183,7 +183,7 @@ async def test_a_cluster_without_the_kinds(hubctl, clusters):
     ):
         ran = await hubctl(*verb, kubeconfig=clusters.members[0].kubeconfig)
         assert (ran.code, ran.err.count("\n")) == (2 if verb[0] == "diff" else 1, 1), (verb, ran.err)
-        assert "'kubectl apply -f crds/' installs" in ran.err
+        assert "'hubctl install' installs" in ran.err
 
 
 async def test_the_names_of_objects_are_completed(objects, clusters):
