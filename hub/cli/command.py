@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+
+def words_argument(metavar: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the words that name kinds and objects to a verb, which gets them as ``words``; shells can complete them."""
+    return click.argument("words", metavar=metavar, nargs=-1, shell_complete=_complete)
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from hub.cli.completion import complete_words
+
+    return complete_words(ctx, param, incomplete)
 
 
 class ExampleCommand(click.Command):

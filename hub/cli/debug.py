@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         ("debug hr web --show-history", "What the hub remembers of the revisions that it made."),
     ),
 )
-@click.argument("words", metavar="KIND NAME", nargs=-1)
+@words_argument("KIND NAME")
 @click.option("--show-status", "show", flag_value="status", help="The status.")
 @click.option("--show-values", "show", flag_value="values", help="The composed values (HelmRelease).")
 @click.option("--show-history", "show", flag_value="history", help="The history (HelmRelease).")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ("delete source git charts --yes", "Without a question, for scripts."),
     ),
 )
-@click.argument("words", metavar="KIND NAME...", nargs=-1)
+@words_argument("KIND NAME...")
 @click.option("-y", "--yes", "-s", "--silent", "sure", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are gone.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")

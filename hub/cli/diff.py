@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import ExampleCommand
+from hub.cli.command import ExampleCommand, words_argument
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DiffCommand(ExampleCommand):
         ("diff hr --all --path .", "What the files here would change, before they are pushed."),
     ),
 )
-@click.argument("words", metavar="hr [NAME]", nargs=-1)
+@words_argument("hr [NAME]")
 @click.option("--all", "every", is_flag=True, help="All releases of the namespace; with -A of all namespaces.")
 @click.option("--revision", metavar="COMMIT", default="", help="Commit, branch or tag of the chart's Git repository.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PASSING = ("reconcile.fluxcd.io/", "kubectl.kubernetes.io/last-applied", "hubct
         ("export source git --all --with-credentials", "All of a kind, and the Secrets that they name."),
     ),
 )
-@click.argument("words", metavar="KIND [NAME]...", nargs=-1)
+@words_argument("KIND [NAME]...")
 @click.option("--all", "every", is_flag=True, help="All objects of the kind in the namespace.")
 @click.option("--with-credentials", is_flag=True, help="The Secrets that they name, too. They are printed readable.")
 @scope_options()

@@ -51,8 +51,14 @@ def explain(error: Exception) -> str | None:
             return f"{_line(error)}; 'kubectl create namespace' makes it"
         case NotFound() if is_missing_kind(error):
             return f"{_line(error)}: is this the hub's cluster? 'hubctl install' installs the hub and its kinds"
+        case ApiError(status=400) if "unable to parse requirement" in error.message:
+            return f"this is no label selector: {_line(error)}; 'app=web,tier!=cache' is one"
         case HubError():
             return _line(error)
+        case TimeoutError():
+            return f"there was no answer in time: {_line(error) or 'try again, or look at the network'}"
+        case OSError() if error.filename:
+            return f"cannot use {error.filename}: {error.strerror}"
         case _:
             return None
 

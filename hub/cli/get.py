@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _Form(click.ParamType[str]):
         ("get all --status-selector Ready=False", "Whatever is not ready."),
     ),
 )
-@click.argument("words", metavar="KIND [NAME]...", nargs=-1)
+@words_argument("KIND [NAME]...")
 @click.option("-o", "--output", "form", type=_Form(), help="Default: a table.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from hub.cli.command import ExampleCommand
+from hub.cli.command import ExampleCommand, words_argument
 from hub.cli.output import form_option
 from hub.cli.scope import Scope, connect, scope_options
 
@@ -38,7 +38,7 @@ class Revision(NamedTuple):
         ("history hr/web -o json", "For programs."),
     ),
 )
-@click.argument("words", metavar="hr NAME", nargs=-1)
+@words_argument("hr NAME")
 @form_option
 @scope_options()
 def history(words: tuple[str, ...], scope: Scope, *, form: str) -> None:

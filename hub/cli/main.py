@@ -52,10 +52,14 @@ VERBS: dict[str, Verb] = {
     "debug": Verb("hub.cli.debug", "debug", "Show one aspect of an object in full."),
     "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
     "image": Verb("hub.cli.image", "image", "Look ahead at what image automation does."),
-    "install": Verb("hub.cli.install", "install", "Install the hub on its host cluster, or upgrade it."),
-    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub; objects and what runs on members stay."),
-    "check": Verb("hub.cli.check", "check", "Tell whether a hub can be installed, and whether it is well."),
-    "migrate": Verb("hub.cli.migrate", "migrate", "Take over from Flux on this cluster, or give back."),
+    "install": Verb("hub.cli.install", "install", "Install the hub, or upgrade it to the version of this program."),
+    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub from its host cluster."),
+    "check": Verb(
+        "hub.cli.check",
+        "check",
+        "Tell whether the cluster can have a hub and, without --pre, whether the one it has is well.",
+    ),
+    "migrate": Verb("hub.cli.migrate", "migrate", "Take over from Flux on this cluster, or with --back give back."),
     "dev": Verb("hub.cli.dev", "dev", "Run real clusters on this machine: one hub, some members."),
     "version": Verb("hub.cli.version", "version", "Tell the versions of this program and of the hub."),
     "completion": Verb(

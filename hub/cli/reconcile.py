@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
@@ -48,7 +48,7 @@ class Wish:
         ("reconcile source git git-repo", "Fetch only."),
     ),
 )
-@click.argument("words", metavar="KIND NAME...", nargs=-1)
+@words_argument("KIND NAME...")
 @click.option("--with-source", is_flag=True, help="Reconcile the chart and its source first.")
 @click.option("--force", is_flag=True, help="Release again even when nothing changed (HelmRelease).")
 @click.option("--reset", is_flag=True, help="Forget the failures so far, so that retries start anew (HelmRelease).")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub.cli.command import ExampleCommand
+from hub.cli.command import ExampleCommand, words_argument
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Scope, connect, scope_options
 
@@ -31,7 +31,7 @@ _GOOD = frozenset({"deployed", "superseded"})
         ("reconcile hr web --force", "Give the rollback up: release what is desired."),
     ),
 )
-@click.argument("words", metavar="hr NAME", nargs=-1)
+@words_argument("hr NAME")
 @click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="Default: the last good one before this.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the hub has done it.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")

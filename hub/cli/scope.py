@@ -66,6 +66,9 @@ async def connect(scope: Scope) -> AsyncIterator[Cluster]:
         BadKubeconfig: There is no usable kubeconfig.
     """
     from hub import __version__
+    from hub.kube.light import lighten
+
+    lighten()
     from hub.kube.client import Client
     from hub.kube.config import load_kubeconfig
 

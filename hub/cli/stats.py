@@ -35,7 +35,7 @@ async def _stats(scope: Scope) -> None:
         found = await asyncio.gather(*(_counted(cluster, kind) for kind in KINDS))
     rows = [row for row in found if row]
     if not rows:
-        raise Failed("this cluster knows none of the hub's kinds: 'kubectl apply -f crds/' installs them")
+        raise Failed("this cluster knows none of the hub's kinds: 'hubctl install' installs them")
     write_table(["RECONCILERS", "RUNNING", "FAILING", "SUSPENDED", "STORAGE"], rows)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
@@ -37,7 +37,7 @@ _EVERY = click.option("--all", "every", is_flag=True, help="All objects of the k
 
 
 @click.command(cls=KindCommand)
-@click.argument("words", metavar="KIND NAME...", nargs=-1)
+@words_argument("KIND NAME...")
 @_EVERY
 @scope_options()
 def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
@@ -50,7 +50,7 @@ def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
 
 
 @click.command(cls=KindCommand)
-@click.argument("words", metavar="KIND NAME...", nargs=-1)
+@words_argument("KIND NAME...")
 @_EVERY
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are ready.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait for one object.")

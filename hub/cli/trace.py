@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import ExampleCommand
+from hub.cli.command import ExampleCommand, words_argument
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _UP = 5  # owners above an object; a Pod has a ReplicaSet and a Deployment
         ("trace pod/web-5d8f7 -n apps", "On the hub's own cluster its owners are followed too."),
     ),
 )
-@click.argument("words", metavar="KIND NAME", nargs=-1)
+@words_argument("KIND NAME")
 @click.option("--api-version", metavar="GROUP/VERSION", default="", help="Only needed when kinds share a name.")
 @scope_options()
 def trace(words: tuple[str, ...], scope: Scope, *, api_version: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.command import KindCommand
+from hub.cli.command import KindCommand, words_argument
 from hub.cli.output import form_option
 from hub.cli.scope import Scope, connect, scope_options
 
@@ -54,7 +54,7 @@ class Node:
         ("tree hr web -o json", "For programs."),
     ),
 )
-@click.argument("words", metavar="KIND NAME", nargs=-1)
+@words_argument("KIND NAME")
 @form_option
 @scope_options()
 def tree(words: tuple[str, ...], scope: Scope, *, form: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from hub.cli.command import words_argument
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Examples:
 
 
 @values.command(epilog=_EXAMPLES)
-@click.argument("words", metavar="hr/NAME [KEY.PATH]", nargs=-1)
+@words_argument("hr/NAME [KEY.PATH]")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
 )

@@ -49,7 +49,7 @@ class Wait:
         """
         reminder = asyncio.create_task(self._remind())
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout), self._say.busy(f"waiting for {self._what}"):
                 return await self._follow()
         except TimeoutError:
             raise Failed(self._overdue(timeout)) from None

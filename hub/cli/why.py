@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub.cli.command import ExampleCommand
+from hub.cli.command import ExampleCommand, words_argument
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _INDENT = 10
         ("why hr/web -n apps", "In another namespace."),
     ),
 )
-@click.argument("words", metavar="hr NAME", nargs=-1)
+@words_argument("hr NAME")
 @scope_options()
 def why(words: tuple[str, ...], scope: Scope) -> None:
     """

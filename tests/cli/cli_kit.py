@@ -68,6 +68,14 @@ class Hubctl:
         out, err = await process.communicate(typed.encode() if typed is not None else None)
         return Ran(process.returncode or 0, out.decode(), err.decode())
 
+    async def completing(self, words: str) -> Ran:
+        """What a shell is told when somebody presses Tab after these words."""
+        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "_HUBCTL_COMPLETE": "bash_complete"}
+        environment |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        process = await asyncio.create_subprocess_exec(HUBCTL, env=environment, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+        return Ran(process.returncode or 0, out.decode(), "")
+
     async def on_a_terminal(self, *args: str, columns: int = 100, typed: str = "") -> Ran:
         """Run it on a terminal of so many columns; what it prints is all in ``out``."""
         main, terminal = pty.openpty()

@@ -17,3 +17,9 @@ async def objects(clusters, namespace):
 @pytest.fixture
 def hubctl(clusters, namespace):
     return Hubctl(clusters.hub.kubeconfig, namespace)
+
+
+@pytest.fixture
+def hubctl_alone(tmp_path):
+    """``hubctl`` without a cluster."""
+    return Hubctl(tmp_path / "no-kubeconfig", "default")

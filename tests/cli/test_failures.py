@@ -35,6 +35,18 @@ GONE = {"details": {"name": "app", "kind": "helmreleases"}}
         ),
         pytest.param(api_error(404, "NotFound", '"app" not found', GONE), '"app" not found', id="object missing"),
         pytest.param(api_error(422, "Invalid", "a\n  b"), "a b", id="one line"),
+        pytest.param(
+            api_error(400, "BadRequest", "unable to parse requirement: found 'web'"),
+            "this is no label selector: unable to parse requirement: found 'web'; 'app=web,tier!=cache' is one",
+            id="label selector",
+        ),
+        pytest.param(
+            api_error(404, "NotFound", 'namespaces "x" not found', {"details": {"name": "x", "kind": "namespaces"}}),
+            "namespaces \"x\" not found; 'kubectl create namespace' makes it",
+            id="namespace missing",
+        ),
+        pytest.param(PermissionError(13, "Permission denied", "/out"), "cannot use /out: Permission denied", id="file"),
+        pytest.param(TimeoutError("too slow"), "there was no answer in time: too slow", id="time"),
         pytest.param(BadKubeconfig("no kubeconfig found"), "no kubeconfig found", id="kubeconfig"),
         pytest.param(ExceptionGroup("watch", [Failed("it broke")]), "it broke", id="from a group of tasks"),
         pytest.param(RuntimeError("bug"), None, id="a bug is not ours to explain"),
