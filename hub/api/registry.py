@@ -9,11 +9,21 @@ from __future__ import annotations
 from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.kind import Column, Kind, Version
+from hub.api.repositories import Bucket, ExternalArtifact, HelmRepository, OCIRepository
 from hub.api.source import GitRepository, HelmChart
 
 __all__ = ["KINDS", "Column", "Kind", "Version", "kind_for", "kind_named"]
 
-KINDS: tuple[Kind, ...] = (GitRepository.KIND, HelmChart.KIND, HelmRelease.KIND, Member.KIND)
+KINDS: tuple[Kind, ...] = (
+    GitRepository.KIND,
+    HelmRepository.KIND,
+    OCIRepository.KIND,
+    Bucket.KIND,
+    HelmChart.KIND,
+    ExternalArtifact.KIND,
+    HelmRelease.KIND,
+    Member.KIND,
+)
 
 
 def _words(kind: Kind) -> set[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hub.content import digest as digests
 from hub.content import package
-from hub.content.chart import load
+from hub.content.chart import Chart, load, read_archive, read_metadata
 from hub.content.package import CONTENT, REVISION, ChartRequest
 from hub.content.shared import Shared
 from hub.content.store import StoreFailed
@@ -22,6 +22,7 @@ from hub.content.threads import in_thread
 from hub.errors import Transient
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from hub.content.store import Store
@@ -78,6 +79,33 @@ class ChartBuilder:
             Transient: A dependency cannot be had, or the disk failed.
         """
         asked = (digest, _without_unused(request))
+        return await self._once(asked, have, lambda: self._build(source, *asked, have))
+
+    async def repack(
+        self, package: Path, digest: str, request: ChartRequest, have: str = ""
+    ) -> tuple[Build, Path | None]:
+        """
+        Return what a packaged chart comes to: itself, or with a version and values of its own.
+
+        Args:
+            package: The ``.tgz``.
+            digest: Its digest.
+            request: What is asked for; ``values_files`` are paths in the chart.
+            have: Version that needs no package.
+
+        Raises:
+            Stalled: The chart or its values files are at fault.
+            Transient: The disk failed.
+        """
+        asked = (f"package {digest}", _without_unused(request))
+        return await self._once(asked, have, lambda: self._repack(package, digest, asked[1], have))
+
+    async def _once(
+        self,
+        asked: tuple[str, ChartRequest],
+        have: str,
+        work: Callable[[], Awaitable[tuple[Build, Path | None]]],
+    ) -> tuple[Build, Path | None]:
         known = self._builds.get(asked)
         if known is not None:
             self._builds.move_to_end(asked)
@@ -85,11 +113,36 @@ class ChartBuilder:
                 return known, None
             if path := self._store.recall(known.key):
                 return known, path
-        build, path = await self._shared.run((*asked, have), lambda: self._build(source, *asked, have))
+        build, path = await self._shared.run((*asked, have), work)
         self._builds[asked] = build
         while len(self._builds) > _REMEMBERED:
             self._builds.popitem(last=False)
         return build, path
+
+    async def _repack(self, file: Path, digest: str, request: ChartRequest, have: str) -> tuple[Build, Path | None]:
+        try:
+            async with self._store.workspace() as folder:
+                target = folder / "chart.tgz"
+                build = await in_thread(self._pack_again, file, digest, request, have, target)
+                if build.version == have:
+                    return build, None
+                if path := self._store.recall(build.key):
+                    return build, path
+                changed = await asyncio.to_thread(target.exists)
+                return build, await self._store.remember(build.key, target if changed else file)
+        except OSError as error:
+            raise StoreFailed("ChartPackageError", "chart package error", error, self._store.root) from error
+
+    def _pack_again(self, file: Path, digest: str, request: ChartRequest, have: str, target: Path) -> Build:
+        files = read_archive(file, request.path)
+        chart = Chart(read_metadata(files, request.path), files, None)
+        merged = package.merge_values_files(files, request)
+        version = package.version_of(chart, request, digest)
+        key = digests.of_parts("package", digest, version, merged.data or b"")
+        changed = version != chart.metadata.version or merged.data is not None
+        if changed and version != have and self._store.recall(key) is None:
+            package.write(target, chart, version, merged, {})
+        return Build(chart.metadata.name, version, key, merged.used, 0)
 
     async def _build(self, source: Path, digest: str, request: ChartRequest, have: str) -> tuple[Build, Path | None]:
         try:

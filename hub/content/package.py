@@ -93,9 +93,11 @@ class MergedValues:
     used: tuple[str, ...]
 
 
-def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
+def merge_values_files(tree: Path | Files, request: ChartRequest) -> MergedValues:
     """
     Merge values files in their order; the chart's own ``values.yaml`` counts only when it is listed.
+
+    They are in an unpacked source, or among the files of a chart.
 
     Raises:
         ValuesFilesError: One is missing (and may not be), is not YAML, or is not a mapping.
@@ -107,21 +109,31 @@ def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
     used = []
     for path in request.values_files:
         try:
-            file = find(tree, path, "values file")
+            data = _values_file(tree, path)
         except ChartReferenceError as error:
             why = error.message.removeprefix("invalid chart reference: ")
             may_miss = request.ignore_missing_values_files or posixpath.normpath(path) in optional
             if may_miss and why.startswith("no values file found"):
                 continue
             raise ValuesFilesError(why) from error
-        if not file.is_file():
-            raise ValuesFilesError(f"'{path}' is a folder, not a values file")
         try:
-            merged = values.merge(merged, values.parse(file.read_bytes()))
+            merged = values.merge(merged, values.parse(data))
         except values.ValuesError as error:
             raise ValuesFilesError(f"cannot read values file '{path}': {error}") from error
         used.append(path)
     return MergedValues(values.dump(merged) if used else None, tuple(used))
+
+
+def _values_file(tree: Path | Files, path: str) -> bytes:
+    if isinstance(tree, dict):
+        name = posixpath.normpath(path)
+        if name not in tree:
+            raise ChartReferenceError(f"no values file found at path '{path}' in the chart")
+        return tree[name]
+    file = find(tree, path, "values file")
+    if not file.is_file():
+        raise ValuesFilesError(f"'{path}' is a folder, not a values file")
+    return file.read_bytes()
 
 
 def _optional(request: ChartRequest) -> frozenset[str]:
@@ -189,6 +201,12 @@ def version_of(chart: Chart, request: ChartRequest, content: str) -> str:
         why = f"chart version '{chart.metadata.version}' is not a semantic version"
         raise Stalled("MetadataPatchError", f"chart metadata patch error: {why}")
     return str(version.replace(build=".".join(suffix)))
+
+
+def expected_version(version: str, request: ChartRequest) -> str:
+    """Return the version that a package from a repository will carry, as far as that is known before it is here."""
+    parsed = parse_version(version)
+    return str(parsed.replace(build=str(request.generation))) if parsed and request.counts_generation else version
 
 
 def missing_dependencies(chart: Chart) -> list[Dependency]:

@@ -29,6 +29,8 @@ OUTDATED = "ArtifactOutdated"
 FETCH_FAILED = "FetchFailed"
 BUILD_FAILED = "BuildFailed"
 STORAGE_FAILED = "StorageOperationFailed"
+VERIFIED = "SourceVerified"
+VERIFICATION_FAILED = "VerificationError"
 _FAILURES = (STORAGE_FAILED, FETCH_FAILED, BUILD_FAILED)
 _BUILD_REASONS = frozenset({
     "MetadataPatchError", "ValuesFilesError", "DependencyBuildError", "ChartPackageError", "ChartVerificationError",
@@ -64,7 +66,10 @@ class SourceReconciler(Reconciler[S]):
         if error is None:
             conditions.delete(OUTDATED)
         else:
-            conditions.mark_true(_condition_of(error), error.reason, error.message)
+            if error.reason == VERIFICATION_FAILED:
+                conditions.mark_false(VERIFIED, error.reason, error.message)
+            else:
+                conditions.mark_true(_condition_of(error), error.reason, error.message)
             conditions.mark_false(READY, error.reason, error.message)
             return
         stored = conditions.get(STORED)
@@ -106,7 +111,8 @@ class SourceReconciler(Reconciler[S]):
 
     def unchanged(self, attempt: Attempt[S], event: str) -> None:
         """Tell that the artifact is still right, if the attempt before had failed."""
-        if any(attempt.conditions.is_true(kind) for kind in _FAILURES):
+        failed = any(attempt.conditions.is_true(kind) for kind in _FAILURES)
+        if failed or attempt.conditions.is_false(VERIFIED):
             self._tell(attempt, "Succeeded", event)
 
     def _tell(self, attempt: Attempt[S], reason: str, message: str) -> None:

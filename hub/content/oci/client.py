@@ -12,6 +12,7 @@ The client of a registry (OCI distribution API), asyncio over aiohttp.
     await registry.fetch(manifest.layers[0], path, max_size=...)   # any blob: into a file, size and digest checked
     layer    = await registry.push(path, media_type)               # Descriptor
     pushed   = await registry.push_manifest(data, "1.2.3")         # Descriptor
+    others   = await registry.referrers(pushed.digest)             # Descriptors of what refers to it
 
 ``repository`` is :func:`hub.content.oci.reference.parse_repository` of ``ghcr.io/org/app`` (``oci://`` may stand in
 front, ``nginx`` is ``index.docker.io/library/nginx``). ``credentials`` are
@@ -46,7 +47,7 @@ from hub.content.oci.errors import (
     RegistryUnreachable,
     TooManyRequests,
 )
-from hub.content.oci.manifest import MANIFEST, MANIFEST_TYPES, Descriptor, Manifest, parse_manifest
+from hub.content.oci.manifest import INDEX, MANIFEST, MANIFEST_TYPES, Descriptor, Manifest, parse_manifest
 from hub.content.oci.reference import is_digest
 
 if TYPE_CHECKING:
@@ -156,6 +157,19 @@ class Registry:
                 if is_digest(promised) and promised != digest:
                     raise BadContent(f"digest mismatch: {promised} was expected, the manifest has {digest}")
             return parse_manifest(data, digest, response.content_type)
+
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest: signatures and the like. Raises ``RegistryError``."""
+        try:
+            async with self._request("GET", f"{self._base}referrers/{digest}") as response:
+                data = await self._body(response, MAX_SMALL)
+                return parse_manifest(data, digests.of_bytes(data), INDEX).manifests
+        except RegistryNotFound:
+            pass  # an older registry: whoever pushes keeps the list under a tag
+        try:
+            return (await self.manifest(digest.replace(":", "-"))).manifests
+        except RegistryNotFound:
+            return ()
 
     async def read(self, descriptor: Descriptor, *, max_size: int = MAX_SMALL) -> bytes:
         """Return a small blob. Raises ``RegistryError``."""
