@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import Key
-from hub.api.source import GitRepository, HelmChart
+from hub.api.source import HelmChart
 from hub.members import inventory
 from hub.members.pool import Change as MemberChange
 from hub.release import dependencies, layer_refs
@@ -54,7 +54,7 @@ ROUTES = (
 )
 LAYERS = Route(HelmRelease.KIND, layer_refs.sources_of, sources.artifact_matters)
 REFERENCES = (
-    Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
+    *(Route(kind, sources.references_of, lambda _old, _new: True) for kind in sources.READERS),
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
 )

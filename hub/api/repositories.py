@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from hub.api.kind import AGE, READY, STATUS, Column, Kind, Version
-from hub.api.meta import Api, Artifact, Cel, Duration, Lenient, LocalRef, Model, Resource, Spec, Status, about, flag
+from hub.api.meta import Api, Cel, Duration, Lenient, LocalRef, Model, Resource, Spec, about, flag
 from hub.api.source import (
     CATEGORIES,
     GROUP,
@@ -236,10 +236,8 @@ class ExternalArtifactSpec(Spec):
     interval: Duration = about("Not used: whoever provides the artifact decides.", Duration("1m0s"))
 
 
-class ExternalArtifactStatus(Status):
+class ExternalArtifactStatus(SourceStatus):
     """What another controller provides."""
-
-    artifact: Artifact | None = about("The artifact.", None)
 
 
 class ExternalArtifact(Resource):

@@ -225,14 +225,6 @@ async def test_bad_paths_stall(sources, app, tmp_path, path, message):
     assert found["status"]["observedGeneration"] == 1
 
 
-async def test_other_kinds_of_sources_stall(sources):
-    await sources.apply("HelmChart", "hello", {"chart": "x", "sourceRef": {"kind": "HelmRepository", "name": "r"}})
-    found = await sources.failed(CHART, "hello", "UnsupportedSourceKind")
-    assert (
-        condition(found, "Stalled")["message"] == "source kind 'HelmRepository' is not supported yet: use GitRepository"
-    )
-
-
 async def test_a_chart_waits_for_its_source(sources, git_server):
     await sources.apply("HelmChart", "hello", {"chart": "./chart", "sourceRef": SOURCE})
     found = await sources.failed(CHART, "hello", "SourceUnavailable")
