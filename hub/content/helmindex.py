@@ -27,6 +27,7 @@ _KEY = re.compile(rb"""("?)([A-Za-z0-9][A-Za-z0-9._/+-]*)\1:[ \t]*(?:\[\]|null|#
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*\Z")
 _TOP = re.compile(rb"(apiVersion|entries)[ \t]*:[ \t]*([^#\r\n]*)")
 _MAX_DEPTH = 100
+_MAX_LINE = 1 << 16  # bytes; an index in one line is of another shape, and would be read at once
 _LATEST = frozenset({"", "*"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -123,7 +124,9 @@ def scan(file: Path) -> Index | None:
     spans: dict[str, tuple[int, int]] = {}
     current, start, indent, offset, inside = "", 0, -1, 0, False
     with file.open("rb") as lines:
-        for line in lines:
+        while line := lines.readline(_MAX_LINE):
+            if len(line) == _MAX_LINE:
+                return None
             begin, offset = offset, offset + len(line)
             bare = line.lstrip(b" ")
             if not bare.strip() or bare.startswith(b"#"):
