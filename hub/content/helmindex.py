@@ -117,47 +117,59 @@ def scan(file: Path) -> Index | None:
     Return where the charts of an index are; None when it is not of the shape that Helm writes.
 
     Raises:
-        BadIndexError: It is of that shape but says nothing.
         OSError: It cannot be read.
     """
-    top: set[bytes] = set()
-    spans: dict[str, tuple[int, int]] = {}
-    current, start, indent, offset, inside = "", 0, -1, 0, False
+    scanner, offset = _Scanner(), 0
     with file.open("rb") as lines:
         while line := lines.readline(_MAX_LINE):
-            if len(line) == _MAX_LINE:
+            if len(line) == _MAX_LINE or not scanner.take(line, offset):
                 return None
-            begin, offset = offset, offset + len(line)
-            bare = line.lstrip(b" ")
-            if not bare.strip() or bare.startswith(b"#"):
-                continue
-            depth = len(line) - len(bare)
-            if depth == 0:
-                if current:
-                    spans[current] = (start, begin)
-                    current = ""
-                if (found := _TOP.match(line)) is None:
-                    if line[:1] in b"{[<\"'|>-?&*!%@`" and not line.startswith(b"---"):
-                        return None
-                    inside = False
-                    continue
-                top.add(found[1])
-                inside = found[1] == b"entries"
-                if inside and found[2].strip() not in {b"", b"{}"}:
-                    return None
-            elif inside and (depth <= indent or indent < 0) and not (depth == indent and bare.startswith(b"-")):
-                indent = depth if indent < 0 else indent
-                key = _KEY.match(bare)
-                if depth != indent or key is None:
-                    return None
-                if current:
-                    spans[current] = (start, begin)
-                current, start = key[2].decode(), offset
-    if current:
-        spans[current] = (start, offset)
-    if top != {b"apiVersion", b"entries"}:
-        return None
-    return Index(file, spans)
+            offset += len(line)
+    scanner.end(offset)
+    return Index(file, scanner.spans) if scanner.top == {b"apiVersion", b"entries"} else None
+
+
+class _Scanner:
+    """Takes an index line by line; knows where each chart's lines are."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, tuple[int, int]] = {}
+        self.top: set[bytes] = set()
+        self._chart, self._start, self._indent, self._inside = "", 0, -1, False
+
+    def take(self, line: bytes, begin: int) -> bool:
+        """Note what a line that begins at an offset says; return whether it is of the shape."""
+        bare = line.lstrip(b" ")
+        if not bare.strip() or bare.startswith(b"#"):
+            return True
+        depth = len(line) - len(bare)
+        if depth == 0:
+            self.end(begin)
+            return self._take_top(line)
+        if not self._inside or depth > self._indent >= 0 or (depth == self._indent and bare.startswith(b"-")):
+            return True
+        if self._indent < 0:
+            self._indent = depth
+        key = _KEY.match(bare)
+        if depth != self._indent or key is None:
+            return False
+        self.end(begin)
+        self._chart, self._start = key[2].decode(), begin + len(line)
+        return True
+
+    def end(self, offset: int) -> None:
+        """Note that the lines of a chart end."""
+        if self._chart:
+            self.spans[self._chart] = (self._start, offset)
+        self._chart = ""
+
+    def _take_top(self, line: bytes) -> bool:
+        found = _TOP.match(line)
+        self._inside = found is not None and found[1] == b"entries"
+        if found is None:
+            return line[:1] not in b"{[<\"'|>-?&*!%@`" or line.startswith(b"---")
+        self.top.add(found[1])
+        return not self._inside or found[2].strip() in {b"", b"{}"}
 
 
 def load(file: Path, spare: Path) -> Index:

@@ -18,6 +18,7 @@ from hub.content import digest as digests
 from hub.content.package import VERSION, ChartRequest, expected_version
 from hub.content.refs import commit_of
 from hub.errors import Stalled, Waiting
+from hub.sources.dependencies import Dependencies
 from hub.sources.signatures import check
 from hub.sources.source import OUTDATED, STORED, VERIFIED, News, SourceReconciler
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from hub.runtime.events import Recorder
     from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
+    from hub.sources.dependencies import DependencyTools
     from hub.sources.pulled import PulledCharts
 
 _FOLDERS = ("GitRepository", "Bucket")
@@ -54,12 +56,14 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         builder: ChartBuilder,
         origins: Origins,
         pulled: PulledCharts,
+        dependencies: DependencyTools,
     ) -> None:
         super().__init__(client, cache, recorder, store=store)
         self._artifacts = artifacts
         self._builder = builder
         self._origins = origins
         self._pulled = pulled
+        self._dependencies = dependencies
 
     async def steps(self, attempt: Attempt[HelmChart]) -> float:
         """Bring the package to what the source has now; return the interval in seconds. Raises ``HubError``."""
@@ -85,7 +89,8 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
     async def _from_folder(self, attempt: Attempt[HelmChart], source: Artifact, have: str) -> None:
         file = await self._artifacts.open(source)
         request = _request(attempt.resource, commit_of(source.revision) or _hex_of(source))
-        build, package = await self._builder.build(file, source.digest, request, have)
+        fetch = Dependencies(self._dependencies, attempt.resource.metadata.namespace)
+        build, package = await self._builder.build(file, source.digest, request, have, fetch)
         await self._put(attempt, build, package, _news(build))
 
     async def _from_repository(self, attempt: Attempt[HelmChart], repository: HelmRepository, have: str) -> None:

@@ -10,6 +10,7 @@ from hub.content.oci.client import Registries
 from hub.runtime.origins import Origins
 from hub.sources.bucket import BucketReconciler
 from hub.sources.chart import HelmChartReconciler
+from hub.sources.dependencies import DependencyTools
 from hub.sources.git import GitRepositoryReconciler
 from hub.sources.helmrepository import HelmRepositoryReconciler
 from hub.sources.ocirepository import OCIRepositoryReconciler
@@ -66,5 +67,6 @@ def reconcilers(client: Client, cache: Cache, recorder: Recorder, tools: SourceT
             builder=tools.builder,
             origins=origins,
             pulled=pulled,
+            dependencies=DependencyTools(cache, store, repos, origins, pulled),
         ),
     }

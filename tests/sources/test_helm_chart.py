@@ -181,10 +181,13 @@ REFERENCE, VALUES = "invalid chart reference: ", "values files merge error: "
             id="values not a mapping",
         ),
         pytest.param(
-            {"chart/Chart.yaml": FILES["chart/Chart.yaml"] + "dependencies: [{name: x, repository: 'https://x'}]\n"},
+            {
+                "chart/Chart.yaml": FILES["chart/Chart.yaml"]
+                + "dependencies: [{name: x, repository: 'http://127.0.0.1:9'}]\n"
+            },
             {},
             "DependencyBuildError",
-            "dependency build error: cannot get 'x' from 'https://x': ",
+            "dependency build error: cannot get 'x' from 'http://127.0.0.1:9': ",
             "BuildFailed",
             id="dependency elsewhere",
         ),
