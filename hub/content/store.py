@@ -31,8 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.content import digest as digests
+from hub.content.disk import StoreFailed, flush
 from hub.content.threads import in_thread
-from hub.errors import Transient
+
+__all__ = ["BLOB_GRACE", "Retention", "Store", "StoreFailed", "Stored", "artifact_path"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -42,13 +44,6 @@ BLOB_GRACE = 900.0
 _SHORT_GRACE = 60.0  # seconds, when the budget is used up
 _SWEEP_EVERY = 60.0
 _VERIFIED = 20_000
-
-
-class StoreFailed(Transient):
-    """The storage folder could not be read or written; the message says what to do about it."""
-
-    def __init__(self, reason: str, what: str, error: OSError, path: Path | str) -> None:
-        super().__init__(reason, f"{what}: {_explain(error, path)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +373,7 @@ class Store:
     def _add_blob(self, source: Path, blob: Path) -> None:
         blob.parent.mkdir(parents=True, exist_ok=True)
         if self._tmp in source.parents and not source.is_symlink():
-            _flush(source)
+            flush(source)
             with contextlib.suppress(FileExistsError):
                 os.link(source, blob)
         else:
@@ -393,7 +388,7 @@ class Store:
                 except BaseException:
                     Path(copy.name).unlink(missing_ok=True)
                     raise
-        _flush(blob.parent)
+        flush(blob.parent)
 
     def _name(self, blob: Path, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -487,25 +482,3 @@ def _is_plain(part: str) -> bool:
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         yield from entries
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _explain(error: OSError, path: Path | str) -> str:
-    """Say what an operator can do about an error of the file system."""
-    said = error.strerror or str(error)
-    if error.errno == errno.EDQUOT and "budget" in said:
-        return f"{said}: give the hub a larger --storage-budget, or fewer sources"
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"{said} at '{path}': free some space, or give the hub a larger --storage-path"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{said} at '{path}': the hub's user must be able to write there, or give it another --storage-path"
-    if error.errno == errno.EBUSY:
-        return f"{said}: give each its own --storage-path"
-    return f"{said} at '{error.filename or path}'"
