@@ -57,7 +57,7 @@ class HelmRepositoryReconciler(SourceReconciler[HelmRepository]):
         """Reconcile one object, as every reconciler does; one of type ``oci`` is left alone."""
         repository = self.cache.get(key)
         if isinstance(repository, HelmRepository) and repository.is_oci:
-            await self._leave(Attempt(repository, self.client, self.cache))
+            await self._leave(Attempt(repository, self.client, self.cache, self._room))
             return None
         return await super().reconcile(key)
 
