@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.content.oci.cosign import BadKeyError, NotSignedError, parse_keys, verify
 from hub.content.oci.errors import RegistryError
 from hub.errors import Stalled, Transient
 from hub.sources.source import VERIFICATION_FAILED
@@ -35,6 +34,13 @@ async def check(
             "UnsupportedField",
             "keyless verification is not supported: name a Secret with cosign's public keys in spec.verify.secretRef",
         )
+    from hub.content.oci.cosign import (  # noqa: PLC0415  # cryptography: megabytes that few hubs need
+        BadKeyError,
+        NotSignedError,
+        parse_keys,
+        verify,
+    )
+
     name = verification.secret_ref.name
     data = await origins.secret(namespace, name)
     pems = {key: value for key, value in data.items() if key.endswith(_KEY)}

@@ -6,7 +6,7 @@ from hub.cli.failures import BadInput
 from hub.cli.kinds import one_kind, select
 
 SOURCES = ", ".join(kind.names[0] for kind in KINDS if kind.names[0].startswith("source "))
-KNOWN = ", ".join(kind.names[0] if " " in kind.names[0] else kind.short_names[0] for kind in KINDS)
+KNOWN = ", ".join(kind.names[0] if " " in kind.names[0] else (kind.short_names or kind.names)[0] for kind in KINDS)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import tarfile
 import time
 
 import pytest
+from aiohttp import web
 from repository_kit import Pusher, package, targz
 from sources_harness import OCI, condition
 
@@ -272,3 +273,28 @@ async def test_old_artifacts_go_and_two_stay(sources, artifact):
     assert len(list(folder.iterdir())) == 2
     await sources.kubectl("delete", OCI, "app", "--timeout=15s")
     assert not folder.exists()
+
+
+async def test_a_registry_that_wants_to_be_asked_later_is(sources):
+    asked = []
+
+    async def registry(request):
+        asked.append(request.path)
+        if len(asked) == 1:
+            return web.Response(status=429, headers={"Retry-After": "1"})
+        return web.Response(status=404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", registry)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        await sources.apply("OCIRepository", "app", {"url": f"oci://{host}/app", "insecure": True})
+        found = await sources.failed(OCI, "app", "OCIArtifactPullFailed")
+        text = condition(found, "Ready")["message"]
+        assert text.startswith(f"failed to determine artifact digest: {host}/app: ")
+        await sources.until(OCI, "app", lambda found: "not found" in condition(found, "Ready")["message"])
+    finally:
+        await runner.cleanup()
