@@ -6,16 +6,13 @@ Credentials go to the repository's own origin, and to others only with ``pass_cr
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 
-from hub.content import digest as digests
-from hub.content.http import Connection, explain
+from hub.content.http import Connection, TooLargeError, download, explain
 from hub.content.remembered import Remembered
 from hub.errors import Transient
 
@@ -27,7 +24,6 @@ MAX_INDEX = 100 << 20
 """Bytes of an index, unpacked."""
 MAX_CHART = 20 << 20
 """Bytes of a packaged chart."""
-_BLOCK = 1 << 18
 
 
 class RepositoryFailed(Transient):
@@ -148,26 +144,13 @@ class HelmRepos:
                     raise RepositoryFailed(
                         f"failed to fetch {shown} : {response.status} {response.reason or ''}".strip()
                     )
-                return response, await self._write(response, target, max_size, shown)
+                return response, (await download(response, target, max_size))[1]
+        except TooLargeError:
+            raise RepositoryFailed(f"failed to fetch {shown} : it is larger than {max_size} bytes") from None
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             said = explain(error, host)
             denied = isinstance(error, aiohttp.ClientSSLError) or "certificate" in said
             raise RepositoryFailed(f"failed to fetch {shown} : {said}", denied=denied) from error
-
-    async def _write(self, response: aiohttp.ClientResponse, target: Path, max_size: int, shown: str) -> str:
-        size, whole = 0, hashlib.sha256()
-        with target.open("wb") as file:
-            async for chunk in response.content.iter_chunked(_BLOCK):
-                size += len(chunk)
-                if size > max_size:
-                    raise RepositoryFailed(f"failed to fetch {shown} : it is larger than {max_size} bytes")
-                await asyncio.to_thread(_take, file, whole, chunk)
-        return f"{digests.ALGORITHM}:{whole.hexdigest()}"
-
-
-def _take(file: Any, whole: Any, chunk: bytes) -> None:
-    file.write(chunk)
-    whole.update(chunk)
 
 
 def _origin(url: str) -> tuple[str, str]:

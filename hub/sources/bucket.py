@@ -14,7 +14,7 @@ from hub.content import digest as digests
 from hub.content.bucket import BadBucketError, BucketFailed, BucketReader, BucketSettings
 from hub.errors import Stalled, Transient
 from hub.runtime.origins import refused
-from hub.sources.source import OUTDATED, STORED, News, SourceReconciler
+from hub.sources.source import STORED, News, SourceReconciler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,17 +59,13 @@ class BucketReconciler(SourceReconciler[Bucket]):
                     attempt.conditions.mark_true(STORED, "Succeeded", _stored(listing))
                     self.unchanged(attempt, _stored(listing))
                 else:
-                    await self._announce(attempt, listing)
+                    news = f"new upstream revision '{listing.revision}'"
+                    await self.announce(attempt, news, news)
                     await self._build(attempt, reader, listing)
         except TimeoutError as error:
             why = f"no complete answer within {spec.timeout.seconds:g}s (spec.timeout)"
             raise BucketFailed(f"fetch from bucket '{spec.bucket_name}' failed: {why}") from error
         return spec.interval.seconds
-
-    async def _announce(self, attempt: Attempt[Bucket], listing: Listing) -> None:
-        if attempt.resource.status.artifact is not None:
-            attempt.conditions.mark_true(OUTDATED, "NewRevision", f"new upstream revision '{listing.revision}'")
-        await attempt.progressing(f"building artifact: new upstream revision '{listing.revision}'", ready=True)
 
     async def _build(self, attempt: Attempt[Bucket], reader: BucketReader, listing: Listing) -> None:
         spec, meta = attempt.resource.spec, attempt.resource.metadata

@@ -19,7 +19,7 @@ from hub.content.http import Connection
 from hub.content.threads import in_thread
 from hub.errors import Stalled, Transient
 from hub.runtime.steps import Attempt
-from hub.sources.source import OUTDATED, STORED, News, SourceReconciler
+from hub.sources.source import STORED, News, SourceReconciler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,8 @@ class HelmRepositoryReconciler(SourceReconciler[HelmRepository]):
                 attempt.conditions.mark_true(STORED, "Succeeded", _stored(revision))
                 self.unchanged(attempt, _stored(revision))
             else:
-                await self._announce(attempt, revision)
+                news = f"new index revision '{revision}'"
+                await self.announce(attempt, news, news)
                 await self._keep(attempt, file, revision)
         return spec.interval.seconds
 
@@ -89,11 +90,6 @@ class HelmRepositoryReconciler(SourceReconciler[HelmRepository]):
         except TimeoutError as error:
             why = f"no complete answer within {timeout:g}s (spec.timeout)"
             raise Transient("Failed", f"failed to fetch Helm repository index: {why}") from error
-
-    async def _announce(self, attempt: Attempt[HelmRepository], revision: str) -> None:
-        if attempt.resource.status.artifact is not None:
-            attempt.conditions.mark_true(OUTDATED, "NewRevision", f"new index revision '{revision}'")
-        await attempt.progressing(f"building artifact: new index revision '{revision}'", ready=True)
 
     async def _keep(self, attempt: Attempt[HelmRepository], file: Path, revision: str) -> None:
         size = (await asyncio.to_thread(file.stat)).st_size

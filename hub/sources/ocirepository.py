@@ -23,7 +23,7 @@ from hub.content.threads import in_thread
 from hub.errors import HubError, Stalled, Transient, Waiting
 from hub.runtime.origins import RegistryRefs
 from hub.sources.signatures import check
-from hub.sources.source import OUTDATED, STORED, VERIFIED, News, SourceReconciler
+from hub.sources.source import STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,8 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
                     attempt.conditions.mark_true(STORED, "Succeeded", _stored(upstream))
                     self.unchanged(attempt, _stored(upstream))
                 else:
-                    await self._announce(attempt, upstream)
+                    news = f"new upstream revision '{upstream.revision}'"
+                    await self.announce(attempt, news, f"new revision '{upstream.revision}' for '{spec.url}'")
                     await self._build(attempt, registry, upstream)
         except TimeoutError as error:
             why = f"no complete answer within {spec.timeout.seconds:g}s (spec.timeout)"
@@ -108,13 +109,6 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
             return
         await check(resource.spec.verify, resource.metadata.namespace, registry, upstream.digest, self._origins)
         conditions.mark_true(VERIFIED, "Succeeded", message)
-
-    async def _announce(self, attempt: Attempt[OCIRepository], upstream: Upstream) -> None:
-        """Tell what is coming before the pull, which may take long."""
-        if attempt.resource.status.artifact is not None:
-            attempt.conditions.mark_true(OUTDATED, "NewRevision", f"new upstream revision '{upstream.revision}'")
-        message = f"building artifact: new revision '{upstream.revision}' for '{attempt.resource.spec.url}'"
-        await attempt.progressing(message, ready=True)
 
     async def _build(self, attempt: Attempt[OCIRepository], registry: Registry, upstream: Upstream) -> None:
         spec, meta = attempt.resource.spec, attempt.resource.metadata

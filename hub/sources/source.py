@@ -109,6 +109,12 @@ class SourceReconciler(Reconciler[S]):
             self.unchanged(attempt, news.event)
         await self.store.collect(*self._place(attempt), current=stored.path)
 
+    async def announce(self, attempt: Attempt[S], outdated: str, building: str) -> None:
+        """Tell what is coming before it is fetched, which may take long; ``outdated`` when something is there now."""
+        if _status(attempt).artifact is not None:
+            attempt.conditions.mark_true(OUTDATED, "NewRevision", outdated)
+        await attempt.progressing(f"building artifact: {building}", ready=True)
+
     def unchanged(self, attempt: Attempt[S], event: str) -> None:
         """Tell that the artifact is still right, if the attempt before had failed."""
         failed = any(attempt.conditions.is_true(kind) for kind in _FAILURES)

@@ -27,7 +27,6 @@ written, and ``open`` the ``BadTlsError`` and ``BadProxyError`` of :mod:`hub.con
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from hub.content import digest as digests
-from hub.content.http import Connection, explain
+from hub.content.http import Connection, TooLargeError, download, explain, retry_after
 from hub.content.oci.challenge import Tokens, parse_challenge
 from hub.content.oci.errors import (
     BadAnswer,
@@ -64,8 +63,6 @@ MAX_SMALL = 4 << 20
 MAX_TAGS = 200_000
 _PAGE = 1000
 _MAX_PAGE = 16 << 20  # bytes
-_BLOCK = 1 << 20
-_RETRY_AFTER = 60.0
 _ACCEPT = ", ".join(MANIFEST_TYPES)
 _PULL, _PUSH = "pull", "pull,push"
 
@@ -191,7 +188,11 @@ class Registry:
         if descriptor.size > max_size:
             raise BadContent(f"blob {descriptor.digest} of {descriptor.size} bytes is larger than {max_size} bytes")
         async with self._request("GET", self._blob_url(descriptor.digest)) as response:
-            size, digest = await self._stream(response, target, descriptor.size)
+            try:
+                size, digest = await download(response, target, descriptor.size)
+            except TooLargeError:
+                what = f"the blob is larger than the {descriptor.size} bytes it promised"
+                raise BadContent(f"{self.repository}: {what}") from None
         _check(descriptor, size, digest)
 
     async def push(self, source: Path, media_type: str, annotations: dict[str, str] | None = None) -> Descriptor:
@@ -225,7 +226,7 @@ class Registry:
 
     def _same_host(self, url: str, what: str) -> str:
         """Return a URL that the registry names; not one of another host, where our login would go along."""
-        if urlsplit(url).netloc != urlsplit(self._base).netloc:
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
             raise BadAnswer(f"{self.repository.registry} sends us to another host for {what}")
         return url
 
@@ -297,7 +298,7 @@ class Registry:
         if status == 404:
             raise RegistryNotFound(f"{where}: not found{said}", status)
         if status == 429:
-            raise TooManyRequests(f"{where}: too many requests{said}", _retry_after(response))
+            raise TooManyRequests(f"{where}: too many requests{said}", retry_after(response))
         raise RegistryError(f"{where}: the registry answered {status}{said}", status)
 
     async def _said(self, response: aiohttp.ClientResponse) -> str:
@@ -325,21 +326,6 @@ class Registry:
             host = self.repository.host
             raise BadAnswer(f"{host} answers with a web page, not as a registry: check the host in the URL")
 
-    async def _stream(self, response: aiohttp.ClientResponse, target: Path, max_size: int) -> tuple[int, str]:
-        size, whole = 0, hashlib.sha256()
-        with target.open("wb") as file:
-            async for chunk in response.content.iter_chunked(_BLOCK):
-                size += len(chunk)
-                if size > max_size:
-                    raise BadContent(f"{self.repository}: the blob is larger than the {max_size} bytes it promised")
-                await asyncio.to_thread(_take, file, whole, chunk)
-        return size, f"{digests.ALGORITHM}:{whole.hexdigest()}"
-
-
-def _take(file: Any, whole: Any, chunk: bytes) -> None:
-    file.write(chunk)
-    whole.update(chunk)
-
 
 def _check(descriptor: Descriptor, size: int, digest: str) -> None:
     if size != descriptor.size:
@@ -356,8 +342,3 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadAnswer("the registry sent an answer of an unknown shape")
     return found
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdecimal() else _RETRY_AFTER
