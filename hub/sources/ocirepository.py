@@ -18,7 +18,7 @@ from hub.content.oci.manifest import CHART_CONTENT
 from hub.content.oci.reference import BadReferenceError, is_digest, is_tag, parse
 from hub.content.repack import repack
 from hub.content.semver import BadConstraint, Constraint
-from hub.content.tarball import BadTarballError
+from hub.content.tarball import BadTarballError, Limits
 from hub.content.threads import in_thread
 from hub.errors import HubError, Stalled, Transient, Waiting
 from hub.runtime.origins import RegistryRefs
@@ -120,7 +120,7 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
             with _failing(PULL_FAILED, f"failed to pull artifact from '{spec.url}'"):
                 await registry.fetch(layer, file, max_size=self._max_size)
             if spec.layer_selector is None or spec.layer_selector.operation != _COPY:
-                file = await _extracted(file, folder, spec.ignore)
+                file = await _extracted(file, folder, spec.ignore, Limits(size=self._max_size))
             name = f"{upstream.digest}.tar.gz"
             stored = await self.store.put(
                 "ocirepository", meta.namespace, meta.name, name, upstream.revision, file, manifest.annotations
@@ -205,11 +205,11 @@ async def _manifest(registry: Registry, digest: str) -> Manifest:
     raise Transient(PULL_FAILED, f"the index {digest} names no manifest for linux/amd64")
 
 
-async def _extracted(file: Path, folder: Path, ignore: str | None) -> Path:
+async def _extracted(file: Path, folder: Path, ignore: str | None, limits: Limits) -> Path:
     tree, packed = folder / "tree", folder / "packed.tar.gz"
     try:
         await asyncio.to_thread(tree.mkdir)
-        await in_thread(repack, file, tree, packed, ignore)
+        await in_thread(repack, file, tree, packed, ignore, limits)
     except BadTarballError as error:
         raise Transient(LAYER_FAILED, f"failed to extract layer contents from artifact: {error}") from error
     return packed

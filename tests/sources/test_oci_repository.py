@@ -124,6 +124,12 @@ def device(name):
     return {name: entry}
 
 
+def bomb():
+    entry = tarfile.TarInfo("zeros")
+    entry.size = 600 << 20  # what is said is believed: nothing has to be unpacked to find out
+    return {"zeros": entry}
+
+
 EXTRACT = "failed to extract layer contents from artifact: "
 
 
@@ -159,6 +165,12 @@ EXTRACT = "failed to extract layer contents from artifact: "
             "OCIArtifactLayerOperationFailed",
             f"{EXTRACT}the archive holds 'null', which is neither a file nor a folder",
             id="device",
+        ),
+        pytest.param(
+            targz(bomb()),
+            "OCIArtifactLayerOperationFailed",
+            f"{EXTRACT}the archive unpacks to more than 536870912 bytes",
+            id="bomb",
         ),
         pytest.param(b"text", "OCIArtifactLayerOperationFailed", f"{EXTRACT}not a readable .tar.gz", id="no archive"),
         pytest.param(
