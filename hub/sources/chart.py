@@ -75,8 +75,9 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         if current is not None and artifact is not None and self._is_seen(chart, artifact):
             attempt.conditions.delete(OUTDATED)
             return chart.spec.interval.seconds
-        # A package of the same version is good enough, unless the spec has changed: it may name another chart.
-        same_spec = chart.status.observed_generation == chart.metadata.generation
+        # A package of the same version is good enough, unless it was made for another spec, of another chart maybe.
+        stored = attempt.conditions.get(STORED)
+        same_spec = stored is not None and stored.observed_generation == chart.metadata.generation
         have = current.revision if current is not None and same_spec else ""
         async with self.needing(Key(ref.kind, chart.metadata.namespace, ref.name)):
             if isinstance(source, HelmRepository):
@@ -99,6 +100,8 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         # A package is what it is: what files of a source do to a version does not apply.
         request = replace(_request(chart, ""), strategy=VERSION)
         if have and have == expected_version(found.version, request):
+            if chart.spec.verify is not None:
+                attempt.conditions.mark_true(VERIFIED, "Succeeded", f"verified signature of version {have}")
             self.unchanged(attempt, f"pulled '{chart.status.observed_chart_name}' chart with version '{have}'")
             return
         if chart.spec.verify is None:

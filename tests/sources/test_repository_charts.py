@@ -141,6 +141,18 @@ async def test_what_an_index_does_not_have(*, sources, repo, spec, reason, messa
     assert any(one["type"] == "Stalled" for one in found["status"]["conditions"]) is stalls
 
 
+async def test_a_chart_that_appears_later_is_not_taken_for_the_one_before(sources, repo):
+    await sources.apply("HelmChart", "web", {"chart": "web", "sourceRef": SOURCE})
+    await sources.ready(CHART, "web", "1.0.0")
+    await sources.apply("HelmChart", "web", {"chart": "other", "sourceRef": SOURCE})
+    await sources.failed(CHART, "web", "InvalidChartReference")
+    repo.add("other", "1.0.0")
+    await sources.request(HELM, "charts")
+    found = await sources.ready(CHART, "web", "1.0.0")
+    assert found["status"]["observedChartName"] == "other"
+    assert found["status"]["artifact"]["path"].endswith("/other-1.0.0.tgz")
+
+
 async def test_a_package_with_another_digest_is_refused_and_the_last_one_stays(sources, repo):
     await sources.apply("HelmChart", "web", {"chart": "web", "version": "1.x", "sourceRef": SOURCE})
     before = await sources.ready(CHART, "web", "1.0.0")
