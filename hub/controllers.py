@@ -14,10 +14,14 @@ from hub.images.limits import RegistryLimits
 from hub.images.scan import ImageRepositoryReconciler
 from hub.members.controller import MemberReconciler
 from hub.release.controller import HelmReleaseReconciler
-from hub.sources.chart import HelmChartReconciler
-from hub.sources.git import GitRepositoryReconciler
+from hub.sources.controllers import SourceTools
+from hub.sources.controllers import reconcilers as source_reconcilers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
     from hub.content.fetch import ArtifactReader
     from hub.content.gitcache import GitCache
     from hub.content.store import Store
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from hub.runtime.origins import Origins
     from hub.runtime.secrets import SecretReader
     from hub.runtime.steps import Reconciler
+    from hub.settings import SourceSettings
     from hub.wiring import Wiring
 
 
@@ -57,21 +62,23 @@ class Tools:
     access: Access
     origins: Origins
     tags: TagStore
+    session: Callable[[], aiohttp.ClientSession]
+    sources: SourceSettings
 
 
 def controllers(tools: Tools) -> dict[str, Reconciler[Any]]:
     """Return the reconciler of each kind."""
     common = (tools.client, tools.cache, tools.recorder)
+    builder = ChartBuilder(tools.store, tools.trees)
+    sources = SourceTools(tools.secrets, tools.store, tools.artifacts, builder, tools.git, tools.session, tools.sources)
     return {
-        "GitRepository": GitRepositoryReconciler(*common, secrets=tools.secrets, store=tools.store, git=tools.git),
-        "HelmChart": HelmChartReconciler(
-            *common, store=tools.store, artifacts=tools.artifacts, builder=ChartBuilder(tools.store, tools.trees)
-        ),
+        **source_reconcilers(*common, sources),
         "HelmRelease": HelmReleaseReconciler(
             *common,
             secrets=tools.secrets,
             artifacts=tools.artifacts,
             trees=tools.trees,
+            builder=builder,
             pool=tools.pool,
             gateway=tools.gateway,
             renderers=tools.renderers,

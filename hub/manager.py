@@ -29,7 +29,7 @@ from hub.api.registry import KINDS
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
 from hub.content.oci.client import Registries
-from hub.content.store import Store
+from hub.content.store import Retention, Store
 from hub.content.trees import Trees
 from hub.controllers import Tools, controllers
 from hub.errors import HubError
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from hub.api.meta import Kind
     from hub.kube.config import ClusterConfig
+    from hub.settings import SourceSettings
 
 _log = logging.getLogger(__name__)
 _GRACE = 25.0
@@ -118,7 +119,7 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         client = Client(config)
         stack.push_async_callback(client.aclose)
         helm = await Helm.find(root / "helm")
-        store = Store(root, "")
+        store = Store(root, "", retention=_retention(settings.sources))
         await store.prepare()
         stack.callback(store.close)
         watcher = Watcher(
@@ -187,6 +188,8 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
             access=Access(settings.tenancy.no_cross_namespace_refs),
             origins=Origins(client, secrets, Registries(lambda: session)),
             tags=TagStore(root / "tags"),
+            session=lambda: session,
+            sources=settings.sources,
         )
         _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
         work = Work(cache, queue, leadership, controllers(tools))
@@ -239,6 +242,12 @@ def _group(settings: Settings) -> str:
         return LEASE
     watched = f"{kube.watch_namespace}/{kube.watch_label_selector}"
     return f"{LEASE}-{hashlib.sha256(watched.encode()).hexdigest()[:8]}"
+
+
+def _retention(settings: SourceSettings) -> Retention:
+    return Retention(
+        settings.artifact_retention_ttl, settings.artifact_retention_records, settings.storage_budget or None
+    )
 
 
 def _feed(cache: Cache) -> Callable[[Kind, str, dict[str, Any]], None]:

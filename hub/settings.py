@@ -75,6 +75,20 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """How much of a source is taken, and how much is kept."""
+
+    helm_index_max_size: int = _setting(100 << 20, "Bytes of the index of a HelmRepository.", minimum=1)
+    helm_chart_max_size: int = _setting(20 << 20, "Bytes of a packaged chart that is fetched.", minimum=1)
+    artifact_max_size: int = _setting(
+        512 << 20, "Bytes of an OCI layer, packed and unpacked, or of all objects of a Bucket.", minimum=1
+    )
+    artifact_retention_ttl: int = _setting(60, "Seconds that an artifact is kept after a newer one came.", minimum=0)
+    artifact_retention_records: int = _setting(2, "Artifacts of an object that are kept however old.", minimum=1)
+    storage_budget: int = _setting(0, "Bytes that all artifacts may take. Default: 0, the whole disk.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
 class SecuritySettings:
     """What a member's kubeconfig may ask of this process."""
 
@@ -142,6 +156,7 @@ class Settings:
     kube: KubeSettings = field(default_factory=KubeSettings)
     run: RunSettings = field(default_factory=RunSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     tenancy: TenancySettings = field(default_factory=TenancySettings)
     share: ShareSettings = field(default_factory=ShareSettings)

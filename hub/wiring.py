@@ -16,7 +16,7 @@ from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.meta import Key
-from hub.api.source import GitRepository, HelmChart
+from hub.api.source import HelmChart
 from hub.images import triggers as images
 from hub.members import inventory
 from hub.members.pool import Change as MemberChange
@@ -64,7 +64,7 @@ SOON = (
 )
 LAYERS = Route(HelmRelease.KIND, layer_refs.sources_of, sources.artifact_matters)
 REFERENCES = (
-    Route(GitRepository.KIND, sources.references_of, lambda _old, _new: True),
+    *(Route(kind, sources.references_of, lambda _old, _new: True) for kind in sources.READERS),
     Route(HelmRelease.KIND, release.references_of, lambda _old, _new: True),
     Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
     Route(ImageRepository.KIND, images.references_of, lambda _old, _new: True),

@@ -54,3 +54,9 @@ def test_every_package_is_on_the_map():
 
 def test_the_pinned_versions_satisfy_what_the_project_asks_for():
     run(sys.executable, "-m", "pip", "check")
+
+
+def test_what_few_hubs_need_is_not_loaded_at_the_start():
+    code = "import hub.manager, sys; print(*sorted({'obstore', 'cryptography', 'cel'} & sys.modules.keys()))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []

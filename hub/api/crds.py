@@ -94,7 +94,7 @@ def _root(kind: Kind) -> dict[str, Any]:
     root = schema(kind.model)
     properties = root["properties"]
     properties["metadata"] = {"type": "object"}
-    if kind.status:
+    if kind.status and kind.initial_status:
         properties["status"]["default"] = dict(_INITIAL_STATUS)
     root["required"] = ["spec"]
     return root

@@ -93,6 +93,7 @@ class Kind:
         categories: Of ``kubectl``.
         columns: Of ``kubectl get``.
         status: The kind has a status subresource.
+        initial_status: New objects get a status that says that nobody has looked at them yet.
         model: The class of its objects; filled in when the class is made.
     """
 
@@ -103,6 +104,7 @@ class Kind:
     categories: tuple[str, ...] = ()
     columns: tuple[Column, ...] = (AGE, READY, STATUS)
     status: bool = True
+    initial_status: bool = True
     model: type[Resource] = field(default=cast("type[Resource]", None), repr=False)
 
     @property

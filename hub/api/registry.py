@@ -10,13 +10,18 @@ from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.kind import Column, Kind, Version
+from hub.api.repositories import Bucket, ExternalArtifact, HelmRepository, OCIRepository
 from hub.api.source import GitRepository, HelmChart
 
 __all__ = ["KINDS", "Column", "Kind", "Version", "kind_for", "kind_named"]
 
 KINDS: tuple[Kind, ...] = (
     GitRepository.KIND,
+    HelmRepository.KIND,
+    OCIRepository.KIND,
+    Bucket.KIND,
     HelmChart.KIND,
+    ExternalArtifact.KIND,
     HelmRelease.KIND,
     ImageRepository.KIND,
     ImagePolicy.KIND,

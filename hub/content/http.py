@@ -10,23 +10,29 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import hashlib
 import os
 import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import IO, TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
+from hub.content import digest as digests
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)
 """Seconds. Callers bound the whole; a server that stalls, before or within its answer, is given up sooner."""
 _MAX_PROXY_ADDRESS = 2048
+_BLOCK = 1 << 19  # bytes
+_RETRY_AFTER = 60.0  # seconds
 _ALERT = re.compile(r"[A-Z0-9_]*ALERT[A-Z_]*(?:CERTIFICATE|UNKNOWN_CA)[A-Z_]*")
 
 
@@ -65,6 +71,10 @@ class Proxy:
             )
 
 
+class TooLargeError(ValueError):
+    """An answer has more bytes than it may have."""
+
+
 class RequestOptions(TypedDict, total=False):
     """What aiohttp's request methods take."""
 
@@ -98,6 +108,36 @@ class Connection:
                 url = url.with_user(self.proxy.username).with_password(self.proxy.password)
             options["proxy"] = url
         return options
+
+
+async def download(response: aiohttp.ClientResponse, target: Path, max_size: int) -> tuple[int, str]:
+    """
+    Write the body of an answer into a file; return how many bytes it has, and their digest.
+
+    Raises:
+        TooLargeError: There are more than ``max_size``.
+        aiohttp.ClientError: The answer broke off.
+        OSError: The file cannot be written.
+    """
+    size, whole = 0, hashlib.sha256()
+    with target.open("wb") as file:
+        async for chunk in response.content.iter_chunked(_BLOCK):
+            size += len(chunk)
+            if size > max_size:
+                raise TooLargeError
+            await asyncio.to_thread(_take, file, whole, chunk)
+    return size, f"{digests.ALGORITHM}:{whole.hexdigest()}"
+
+
+def retry_after(response: aiohttp.ClientResponse) -> float:
+    """Return the seconds after which a server wants to be asked again; a minute when it does not say."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else _RETRY_AFTER
+
+
+def _take(file: IO[bytes], whole: hashlib._Hash, chunk: bytes) -> None:
+    file.write(chunk)
+    whole.update(chunk)
 
 
 @functools.lru_cache(maxsize=64)

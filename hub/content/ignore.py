@@ -40,13 +40,14 @@ class IgnoreRules:
     Args:
         files: Text of each ``.sourceignore`` by its folder; the root is ``""``.
         ignore: ``spec.ignore``.
+        built_in: Whether the built-in rules apply; they do not for buckets.
     """
 
-    def __init__(self, files: Mapping[str, str], ignore: str | None = None) -> None:
+    def __init__(self, files: Mapping[str, str], ignore: str | None = None, *, built_in: bool = True) -> None:
         scoped = {folder: lines for folder, text in files.items() if (lines := _rules(text.splitlines()))}
         last = _rules((ignore or "").splitlines())
         defaults = VERSION_CONTROL if scoped or last else VERSION_CONTROL + BINARIES + PIPELINES + OTHERS
-        self._defaults = _compile(defaults)
+        self._defaults = _compile(defaults if built_in else ())
         self._scoped = {folder: _compile(lines) for folder, lines in scoped.items()}
         self._last = _compile(last)
 

@@ -19,14 +19,11 @@ from hub.content.chart import (
     MAX_SIZE,
     Chart,
     ChartReferenceError,
-    Dependency,
     Files,
     find,
-    load,
-    read_metadata,
 )
-from hub.content.semver import BadConstraint, Constraint, parse_version
-from hub.errors import Stalled, Transient
+from hub.content.semver import parse_version
+from hub.errors import Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
 VALUES_YAML = "values.yaml"
 VERSION, REVISION, CONTENT = "ChartVersion", "Revision", "Content"
 _SHORT = 12
-_MAX_DEPTH = 10
 
 
 class ValuesFilesError(Stalled):
@@ -43,13 +39,6 @@ class ValuesFilesError(Stalled):
 
     def __init__(self, why: str) -> None:
         super().__init__("ValuesFilesError", f"values files merge error: {why}")
-
-
-class DependencyBuildError(Transient):
-    """A chart's dependency cannot be had; the message names it and says what to do."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__("DependencyBuildError", f"dependency build error: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +82,11 @@ class MergedValues:
     used: tuple[str, ...]
 
 
-def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
+def merge_values_files(tree: Path | Files, request: ChartRequest) -> MergedValues:
     """
     Merge values files in their order; the chart's own ``values.yaml`` counts only when it is listed.
+
+    They are in an unpacked source, or among the files of a chart.
 
     Raises:
         ValuesFilesError: One is missing (and may not be), is not YAML, or is not a mapping.
@@ -107,21 +98,31 @@ def merge_values_files(tree: Path, request: ChartRequest) -> MergedValues:
     used = []
     for path in request.values_files:
         try:
-            file = find(tree, path, "values file")
+            data = _values_file(tree, path)
         except ChartReferenceError as error:
             why = error.message.removeprefix("invalid chart reference: ")
             may_miss = request.ignore_missing_values_files or posixpath.normpath(path) in optional
             if may_miss and why.startswith("no values file found"):
                 continue
             raise ValuesFilesError(why) from error
-        if not file.is_file():
-            raise ValuesFilesError(f"'{path}' is a folder, not a values file")
         try:
-            merged = values.merge(merged, values.parse(file.read_bytes()))
+            merged = values.merge(merged, values.parse(data))
         except values.ValuesError as error:
             raise ValuesFilesError(f"cannot read values file '{path}': {error}") from error
         used.append(path)
     return MergedValues(values.dump(merged) if used else None, tuple(used))
+
+
+def _values_file(tree: Path | Files, path: str) -> bytes:
+    if isinstance(tree, dict):
+        name = posixpath.normpath(path)
+        if name not in tree:
+            raise ChartReferenceError(f"no values file found at path '{path}' in the chart")
+        return tree[name]
+    file = find(tree, path, "values file")
+    if not file.is_file():
+        raise ValuesFilesError(f"'{path}' is a folder, not a values file")
+    return file.read_bytes()
 
 
 def _optional(request: ChartRequest) -> frozenset[str]:
@@ -191,71 +192,10 @@ def version_of(chart: Chart, request: ChartRequest, content: str) -> str:
     return str(version.replace(build=".".join(suffix)))
 
 
-def missing_dependencies(chart: Chart) -> list[Dependency]:
-    """Return the dependencies of Chart.yaml that are not in ``charts/``, by name as Helm looks for them."""
-    present: set[str] = set()
-    for name, data in chart.files.items():
-        parts = name.split("/")
-        if parts[0] != "charts" or len(parts) < 2 or parts[1].startswith(("_", ".")):
-            continue
-        if len(parts) == 2 and name.endswith(".tgz"):
-            # <name>-<version>.tgz: the version begins at the first dash before a digit that makes it a version.
-            stem = parts[1].removesuffix(".tgz")
-            cuts = [i for i, char in enumerate(stem) if char == "-" and parse_version(stem[i + 1 :])]
-            present.update(stem[:cut] for cut in cuts)
-        elif len(parts) == 3 and parts[2] == CHART_YAML:
-            present.add(read_metadata({CHART_YAML: data}, f"charts/{parts[1]}").name)
-    return [dependency for dependency in chart.metadata.dependencies if dependency.name not in present]
-
-
-def gather_dependencies(tree: Path, chart: Chart, depth: int = 0) -> tuple[Files, int]:
-    """
-    Return the files of dependencies that Chart.yaml names by ``file://`` and ``charts/`` lacks, and how many they are.
-
-    Raises:
-        DependencyBuildError: One is elsewhere, has the wrong version, or they go round in circles.
-    """
-    added: Files = {}
-    missing = missing_dependencies(chart)
-    for dependency in missing:
-        if depth >= _MAX_DEPTH:
-            raise DependencyBuildError(f"'{dependency.name}' is nested more than {_MAX_DEPTH} deep: a circle?")
-        found = _load_dependency(tree, chart, dependency)
-        nested, _ = gather_dependencies(tree, found, depth + 1)
-        added |= {f"charts/{found.metadata.name}/{name}": data for name, data in (found.files | nested).items()}
-    return added, len(missing)
-
-
-def _load_dependency(tree: Path, chart: Chart, dependency: Dependency) -> Chart:
-    where = dependency.repository
-    if not where.startswith("file://") or chart.folder is None:
-        at = f"from '{where}'" if where else "that names no repository"
-        raise DependencyBuildError(
-            f"cannot get '{dependency.name}' {at}: only file:// paths inside the source and charts vendored in charts/ "
-            "are supported so far; run 'helm dependency build' and commit charts/"
-        )
-    below = chart.folder.relative_to(tree).as_posix()
-    path = posixpath.join(below, where.removeprefix("file://"))
-    try:
-        found = load(tree, path)
-    except ChartReferenceError as error:
-        why = error.message.removeprefix("invalid chart reference: ")
-        raise DependencyBuildError(f"cannot get '{dependency.name}' from '{where}': {why}") from error
-    _check_version(found, dependency)
-    return found
-
-
-def _check_version(found: Chart, dependency: Dependency) -> None:
-    version = parse_version(found.metadata.version)
-    try:
-        fits = version is not None and Constraint(dependency.version or "*").matches(version)
-    except BadConstraint as error:
-        raise DependencyBuildError(f"version of '{dependency.name}': {error}") from error
-    if not fits:
-        raise DependencyBuildError(
-            f"'{dependency.name}' at '{dependency.repository}' has version {found.metadata.version}, "
-            f"which is not within '{dependency.version}'"
-        )
+def expected_version(version: str, request: ChartRequest) -> str:
+    """Return the version that a package from a repository will carry, as far as that is known before it is here."""
+    parsed = parse_version(version)
+    return str(parsed.replace(build=str(request.generation))) if parsed and request.counts_generation else version
 
 
 def write(target: Path, chart: Chart, version: str, merged: MergedValues, dependencies: Files) -> None:

@@ -31,26 +31,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.content import digest as digests
+from hub.content.disk import StoreFailed, flush
 from hub.content.threads import in_thread
-from hub.errors import Transient
+
+__all__ = ["BLOB_GRACE", "Retention", "Store", "StoreFailed", "Stored", "artifact_path"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-ARTIFACT_TTL = 60.0
-"""Seconds after which an artifact beyond the newest ``ARTIFACT_RECORDS`` of its object is removed (Flux's default)."""
-ARTIFACT_RECORDS = 2
 BLOB_GRACE = 900.0
 """Seconds that a blob without a name is kept after its last use."""
+_SHORT_GRACE = 60.0  # seconds, when the budget is used up
 _SWEEP_EVERY = 60.0
 _VERIFIED = 20_000
 
 
-class StoreFailed(Transient):
-    """The storage folder could not be read or written; the message says what to do about it."""
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """
+    How much is kept; the defaults are Flux's.
 
-    def __init__(self, reason: str, what: str, error: OSError, path: Path | str) -> None:
-        super().__init__(reason, f"{what}: {_explain(error, path)}")
+    Attributes:
+        ttl: Seconds after which an artifact beyond the newest ``records`` of its object is removed.
+        records: Artifacts of an object that stay.
+        budget: Bytes of all blobs together; None is as many as the disk has room for.
+    """
+
+    ttl: float = 60.0
+    records: int = 2
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +99,21 @@ class Store:
     Args:
         root: Folder on one file system; made when missing.
         base_url: What artifact URLs begin with, e.g. ``http://127.0.0.1:9790``; may be set later.
+        retention: How much is kept.
         clock: Seconds since the epoch; files are aged by it.
     """
 
-    def __init__(self, root: Path, base_url: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        base_url: str,
+        *,
+        retention: Retention | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.root = root
         self.base_url = base_url
+        self._retention = retention or Retention()
         self._clock = clock
         self._blobs = root / "blobs"
         self._artifacts = root / "artifacts"
@@ -256,7 +274,7 @@ class Store:
         """
         Remove old artifacts of an object, never ``current``, and return how many there were.
 
-        An artifact goes when it is older than ``ARTIFACT_TTL`` and not among the newest ``ARTIFACT_RECORDS``.
+        An artifact goes when it is older than the retention's ``ttl`` and not among its newest ``records``.
 
         Raises:
             StoreFailed: A file could not be removed.
@@ -328,6 +346,7 @@ class Store:
         blob = self._blob(digest)
         if not self._is_intact(blob, digest):
             blob.unlink(missing_ok=True)
+            self._make_room(source.stat().st_size)
             self._add_blob(source, blob)
         with self._lock:
             if not blob.exists():  # swept in between: rare, and the source is still there
@@ -337,10 +356,24 @@ class Store:
             blob.chmod(0o644)  # sets ctime: the blob was used just now
             return digest, blob.stat().st_size
 
+    def _make_room(self, size: int) -> None:
+        """Drop what is kept only in case it is needed once more; raise OSError when that is not enough."""
+        budget = self._retention.budget
+        if budget is None or self._used() + size <= budget:
+            return
+        self._sweep(_SHORT_GRACE)
+        if (used := self._used()) + size > budget:
+            raise OSError(
+                errno.EDQUOT, f"the budget of {budget} bytes is used up ({used} bytes are, {size} are wanted)"
+            )
+
+    def _used(self) -> int:
+        return sum(entry.stat().st_size for entry in _scan(self._blobs))
+
     def _add_blob(self, source: Path, blob: Path) -> None:
         blob.parent.mkdir(parents=True, exist_ok=True)
         if self._tmp in source.parents and not source.is_symlink():
-            _flush(source)
+            flush(source)
             with contextlib.suppress(FileExistsError):
                 os.link(source, blob)
         else:
@@ -355,7 +388,7 @@ class Store:
                 except BaseException:
                     Path(copy.name).unlink(missing_ok=True)
                     raise
-        _flush(blob.parent)
+        flush(blob.parent)
 
     def _name(self, blob: Path, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -391,8 +424,8 @@ class Store:
     def _unlink_old(self, folder: Path, current: str | None, *, everything: bool) -> int:
         with self._lock:
             aged = sorted(((entry.stat().st_ctime, entry.name) for entry in _scan(folder)), reverse=True)
-            keep = 0 if everything else ARTIFACT_RECORDS
-            ttl = float("-inf") if everything else ARTIFACT_TTL
+            keep = 0 if everything else self._retention.records
+            ttl = float("-inf") if everything else self._retention.ttl
             kept_name = current.rsplit("/", 1)[-1] if current else None
             old = [name for born, name in aged[keep:] if name != kept_name and self._clock() - born > ttl]
             for name in old:
@@ -403,14 +436,14 @@ class Store:
                         empty.rmdir()
             return len(old)
 
-    def _sweep(self) -> None:
+    def _sweep(self, grace: float = BLOB_GRACE) -> None:
         self._swept = now = self._clock()
         with self._lock:
             # A remembered result is one name of its blob: with only those two left nobody else needs it.
             for folder, links in ((self._built, 2), (self._blobs, 1)):
                 for entry in _scan(folder):
                     stat = entry.stat()
-                    if stat.st_nlink <= links and now - stat.st_ctime > BLOB_GRACE:
+                    if stat.st_nlink <= links and now - stat.st_ctime > grace:
                         Path(entry.path).unlink(missing_ok=True)
         if len(self._verified) > _VERIFIED:
             self._verified.clear()
@@ -449,23 +482,3 @@ def _is_plain(part: str) -> bool:
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         yield from entries
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _explain(error: OSError, path: Path | str) -> str:
-    """Say what an operator can do about an error of the file system."""
-    said = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"{said} at '{path}': free some space, or give the hub a larger --storage-path"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{said} at '{path}': the hub's user must be able to write there, or give it another --storage-path"
-    if error.errno == errno.EBUSY:
-        return f"{said}: give each its own --storage-path"
-    return f"{said} at '{error.filename or path}'"

@@ -8,6 +8,7 @@ All functions block: run them in threads.
 from __future__ import annotations
 
 import gzip
+import posixpath
 import tarfile
 import zlib
 from contextlib import contextmanager
@@ -69,9 +70,15 @@ def writing(target: Path) -> Iterator[Writer]:
         yield Writer(tar)
 
 
-def unpack(tarball: Path, target: Path, limits: Limits | None = None) -> None:
+def unpack(tarball: Path, target: Path, limits: Limits | None = None, *, skip_links: bool = False) -> None:
     """
     Unpack a ``.tar.gz`` into a folder that exists.
+
+    Args:
+        tarball: The archive.
+        target: The folder.
+        limits: What it may unpack to.
+        skip_links: Leave out links that stay in the folder; others are refused, as all are without it.
 
     Raises:
         BadTarballError: See there; what was unpacked so far stays, for the caller to throw away.
@@ -87,6 +94,9 @@ def unpack(tarball: Path, target: Path, limits: Limits | None = None) -> None:
                     raise BadTarballError(
                         f"the archive unpacks to more than {limits.size} bytes or {limits.files} files"
                     )
+                if skip_links and (entry.issym() or entry.islnk()):
+                    _check_link(entry)
+                    continue
                 _unpack_entry(tar, entry, target)
     except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise BadTarballError(f"not a readable .tar.gz: {error}") from error
@@ -111,6 +121,16 @@ def _unpack_entry(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) ->
     except FileExistsError as error:
         raise BadTarballError(f"the archive holds '{entry.name}' twice") from error
     path.chmod(0o755 if entry.mode & 0o100 else 0o644)
+
+
+def _check_link(entry: tarfile.TarInfo) -> None:
+    """Refuse a link that leaves the folder; a symbolic one begins at its own place, a hard one at the root."""
+    folder = posixpath.dirname(entry.name) if entry.issym() else ""
+    leads_to = posixpath.normpath(posixpath.join(folder, entry.linkname))
+    if leads_to.startswith(("/", "../")) or leads_to == "..":
+        raise BadTarballError(
+            f"the archive holds '{entry.name}', a link that leaves its folder (to '{entry.linkname}')"
+        )
 
 
 def _safe_parts(name: str) -> list[str]:

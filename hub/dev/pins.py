@@ -72,10 +72,10 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool(
             "registry", "registry", "github.com/distribution/distribution/v3", "cmd/registry", (3, 0), ("--version",),
-            60, ("github.com/distribution/distribution/v3/version.version={version}",),
+            90, ("github.com/distribution/distribution/v3/version.version={version}",),
         ),
         Tool(
-            "versitygw", "versitygw", "github.com/versity/versitygw", "cmd/versitygw", (1, 0), ("--version",), 60,
+            "versitygw", "versitygw", "github.com/versity/versitygw", "cmd/versitygw", (1, 0), ("--version",), 90,
             ("main.Version={version}",),
         ),
     )

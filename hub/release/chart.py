@@ -6,39 +6,58 @@ As in Flux, the HelmChart is a real object that tools can see; the sources contr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hub.api.meta import READY, Key
-from hub.api.source import OPTIONAL_VALUES_FILES, HelmChart
+from hub.api.repositories import ExternalArtifact, OCIRepository
+from hub.api.source import OPTIONAL_VALUES_FILES, HelmChart, SourceStatus
 from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 from hub.release.names import chart_key
 
 if TYPE_CHECKING:
     from hub.api.helm import HelmRelease
-    from hub.api.meta import Artifact
+    from hub.api.meta import Artifact, Resource
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
 
 OWNER_NAME = "helm.toolkit.fluxcd.io/name"
 OWNER_NAMESPACE = "helm.toolkit.fluxcd.io/namespace"
+_REFERENCED = (HelmChart.KIND.name, OCIRepository.KIND.name, ExternalArtifact.KIND.name)
+"""Kinds that ``chartRef`` may name."""
 
 
 class ChartSource(NamedTuple):
-    """A chart that is ready to be installed: its name, its version in the package, and where the package is."""
+    """
+    A chart that is ready to be installed: its name, its version in the package, and where the package is.
+
+    Attributes:
+        origin: Digest of the artifact that the package was made from.
+        oci_digest: Digest of what is in a registry; empty for charts from elsewhere.
+    """
 
     name: str
     version: str
     artifact: Artifact
+    origin: str
+    oci_digest: str = ""
+
+
+class Referenced(Protocol):
+    """Makes charts of artifacts that are not of HelmCharts."""
+
+    async def ready(self, key: Key, artifact: Artifact) -> ChartSource:
+        """Return the chart in an artifact. Raises ``HubError``."""
 
 
 class Charts:
-    """Keeps the HelmChart objects of releases in step with their ``spec.chart``."""
+    """Keeps the HelmChart objects of releases in step with their ``spec.chart``, and finds the charts of all."""
 
-    def __init__(self, client: Client, cache: Cache, recorder: Recorder) -> None:
+    def __init__(self, client: Client, cache: Cache, recorder: Recorder, referenced: Referenced) -> None:
         self._client = client
         self._cache = cache
         self._recorder = recorder
+        self._referenced = referenced
 
     async def sync(self, release: HelmRelease) -> Key:
         """
@@ -77,23 +96,39 @@ class Charts:
         self._recorder.normal(release, "HelmChartDeleted", f"deleted HelmChart '{namespace}/{name}'")
         release.status.helm_chart = ""
 
-    def ready(self, key: Key) -> ChartSource:
+    async def ready(self, key: Key) -> ChartSource:
         """
         Return the chart, ready to be used.
 
         Raises:
             Waiting: It has not been built yet (reason ``SourceNotReady``).
+            HubError: What is in the artifact that ``chartRef`` names cannot be used.
         """
-        chart = self._cache.get(key)
-        if not isinstance(chart, HelmChart):
+        artifact, source = self.offered(key), self._cache.get(key)
+        if not isinstance(source, HelmChart):
+            return await self._referenced.ready(key, artifact)
+        return ChartSource(source.status.observed_chart_name, artifact.revision, artifact, artifact.digest)
+
+    def offered(self, key: Key) -> Artifact:
+        """
+        Return the artifact that holds the chart.
+
+        Raises:
+            Waiting: There is none yet (reason ``SourceNotReady``).
+        """
+        source = self._cache.get(key)
+        if source is None or not isinstance(source.status, SourceStatus):
             raise _not_ready(key, "does not have an artifact")
-        if chart.metadata.generation != chart.status.observed_generation:
-            raise _not_ready(key, _why(chart) or "latest generation of object has not been reconciled")
-        if any(one.type == "Stalled" and one.status == "True" for one in chart.status.conditions):
-            raise _not_ready(key, _why(chart) or "is stalled")
-        if chart.status.artifact is None:
-            raise _not_ready(key, _why(chart) or "does not have an artifact")
-        return ChartSource(chart.status.observed_chart_name, chart.status.artifact.revision, chart.status.artifact)
+        status = source.status
+        # Whoever provides an ExternalArtifact need not say which generation it is of.
+        current = isinstance(source, ExternalArtifact) or source.metadata.generation == status.observed_generation
+        if not current:
+            raise _not_ready(key, _why(source) or "latest generation of object has not been reconciled")
+        if any(one.type == "Stalled" and one.status == "True" for one in status.conditions):
+            raise _not_ready(key, _why(source) or "is stalled")
+        if status.artifact is None:
+            raise _not_ready(key, _why(source) or "does not have an artifact")
+        return status.artifact
 
     async def _apply(self, release: HelmRelease, wanted: dict[str, Any]) -> None:
         meta = wanted["metadata"]
@@ -149,22 +184,22 @@ def _matches(chart: object, wanted: dict[str, Any]) -> bool:
 
 def _referenced(release: HelmRelease) -> Key:
     ref = release.spec.chart_ref
-    if ref is None or ref.kind != "HelmChart":
+    if ref is None or ref.kind not in _REFERENCED:
         kind = ref.kind if ref else "none"
         raise Stalled(
-            "UnsupportedSourceKind", f"chartRef of kind '{kind}' is not supported yet; use HelmChart or spec.chart"
+            "UnsupportedSourceKind", f"chartRef of kind '{kind}' is not supported: use {', '.join(_REFERENCED)}"
         )
     return Key(ref.kind, ref.namespace or release.metadata.namespace, ref.name)
 
 
-def _why(chart: HelmChart) -> str:
-    """Return the chart's own words when it says that it is not ready."""
-    ready = chart.status.condition(READY)
+def _why(source: Resource) -> str:
+    """Return the source's own words when it says that it is not ready."""
+    ready = source.status.condition(READY)
     return ready.message if ready is not None and ready.status == "False" else ""
 
 
 def _not_ready(key: Key, why: str) -> Waiting:
-    # The HelmChart's next event brings the release back at once; the time is only a safety net.
+    # The source's next event brings the release back at once; the time is only a safety net.
     return Waiting(
         "SourceNotReady", f"{key.kind} '{key.namespace}/{key.name}' is not ready: {why}", after=30.0, quiet=True
     )

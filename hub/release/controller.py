@@ -28,6 +28,7 @@ from hub.release.inputs import inputs_of
 from hub.release.layer_refs import sources_of
 from hub.release.loop import Loop, Request
 from hub.release.names import Target, target_of
+from hub.release.referenced import ReferencedCharts
 from hub.release.source_files import SourceFiles
 from hub.release.state import Desired
 from hub.release.storage import Memory, Storage
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hub.api.meta import Key
+    from hub.content.builder import ChartBuilder
     from hub.content.fetch import ArtifactReader
     from hub.content.trees import Trees
     from hub.kube.client import Client
@@ -67,6 +69,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         secrets: SecretReader,
         artifacts: ArtifactReader,
         trees: Trees,
+        builder: ChartBuilder,
         pool: Pool,
         gateway: Gateway,
         renderers: PostRenderers,
@@ -75,7 +78,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
     ) -> None:
         super().__init__(client, cache, recorder)
         self._access = access or Access()
-        self._charts = Charts(client, cache, recorder)
+        self._charts = Charts(client, cache, recorder, ReferencedCharts(artifacts, builder))
         self._values = Values(secrets, SourceFiles(cache.get, artifacts, trees))
         self._artifacts = artifacts
         self._pool = pool
@@ -96,7 +99,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         checks = compile_checks(release.spec.health_check_exprs)
         chart_key = await self._charts.sync(release)
         dependencies.check(release, self.cache.get)
-        source = self._charts.ready(chart_key)
+        async with self.needing(chart_key):
+            source = await self._charts.ready(chart_key)
         async with self.needing(*sources_of(release)):
             values = await self._values.compose(release, self.cache.get(chart_key))
         member = await self._member(release)
@@ -106,6 +110,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         await self._leave_old_target(attempt, actions, storage, source)
         _reset_failures(release, desired, member)
         _record_attempt(release, desired, member)
+        release.status.last_attempted_revision_digest = source.oci_digest
         request = Request(
             attempt=attempt,
             target=target_of(release),
@@ -160,10 +165,10 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         if now is None or now.metadata.generation != release.metadata.generation:
             return str(release.key)
         try:
-            chart = self._charts.ready(chart_key)
+            artifact = self._charts.offered(chart_key)
         except HubError:
             return ""
-        return "" if chart.artifact.digest == source.artifact.digest else str(chart_key)
+        return "" if artifact.digest == source.origin else str(chart_key)
 
     def _storage(self, member: Member) -> Storage:
         return Storage(member, self._memory)

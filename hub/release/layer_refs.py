@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hub.api.helm import VALUES_LAYERS, HelmRelease, ValuesLayer
 from hub.api.meta import Key, Resource
 from hub.api.registry import KINDS
+from hub.api.repositories import HelmRepository
 from hub.api.source import HelmChart, SourceStatus
 from hub.content import goyaml
 from hub.errors import Stalled
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 OBJECTS = ("ConfigMap", "Secret")
 SOURCES = tuple(
-    kind.name for kind in KINDS if kind is not HelmChart.KIND and isinstance(kind.model().status, SourceStatus)
+    kind.name
+    for kind in KINDS
+    if kind not in {HelmChart.KIND, HelmRepository.KIND} and isinstance(kind.model().status, SourceStatus)
 )
 """Kinds that have an artifact with files in it."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, STALLED, Key, Resource
-from hub.api.source import HelmChart
+from hub.api.source import SourceStatus
 from hub.release.names import chart_key, target_of
 
 if TYPE_CHECKING:
@@ -75,19 +75,19 @@ def misses_its_member(release: Resource | None) -> bool:
 
 
 def chart_matters(old: Resource | None, new: Resource | None) -> bool:
-    """Whether an event of a HelmChart concerns the releases that use it: it is gone, or has something new to say."""
-    if not isinstance(new, HelmChart):
+    """Whether an event of a chart concerns the releases that use it: it is gone, or has something new to say."""
+    if new is None or not isinstance(new.status, SourceStatus):
         return True
-    if not isinstance(old, HelmChart):
+    if old is None or not isinstance(old.status, SourceStatus):
         return new.status.artifact is not None
-    return _offer(old) != _offer(new)
+    return _offer(old, old.status) != _offer(new, new.status)
 
 
-def _offer(chart: HelmChart) -> tuple[object, ...]:
-    artifact, ready = chart.status.artifact, chart.status.condition(READY)
+def _offer(chart: Resource, status: SourceStatus) -> tuple[object, ...]:
+    artifact, ready = status.artifact, status.condition(READY)
     return (
         (artifact.revision, artifact.digest) if artifact else None,
-        chart.status.observed_generation == chart.metadata.generation,
+        status.observed_generation == chart.metadata.generation,
         (ready.status, ready.message) if ready else None,
         chart.deleted,
     )

@@ -83,12 +83,17 @@ class Origins:
 
     async def tls(self, namespace: str, ref: LocalRef) -> Tls:
         """Return the certificates of a Secret. Raises ``Transient``."""
-        data = await self.secret(namespace, ref.name)
-        tls = tls_of(data)
+        tls = await self.legacy_tls(namespace, ref)
         if tls is None:
             raise refused(namespace, ref.name, "has neither 'ca.crt' nor 'tls.crt' and 'tls.key'")
+        return tls
+
+    async def legacy_tls(self, namespace: str, ref: LocalRef) -> Tls | None:
+        """Return the certificates that a Secret with other credentials holds, if any. Raises ``Transient``."""
+        tls = tls_of(await self.secret(namespace, ref.name))
         try:
-            tls_context(tls)
+            if tls is not None:
+                tls_context(tls)
         except BadTlsError as error:
             raise refused(namespace, ref.name, str(error)) from error
         return tls

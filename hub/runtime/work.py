@@ -48,6 +48,8 @@ class Work:
     async def _reconcile(self, key: Key) -> float | None:
         if not self._leadership.owns(self._word(key)):
             return None  # whoever owns it heard of the change too
+        if key.kind not in self._reconcilers:
+            return None  # others take care of it: an ExternalArtifact
         with metrics.timed(key), trace.span("reconcile", kind=key.kind, namespace=key.namespace, name=key.name):
             return await self._reconcilers[key.kind].reconcile(key)
 

@@ -1,35 +1,45 @@
 """
-The HelmChart controller: builds a chart package from the artifact of its source.
+The HelmChart controller: builds a chart package from its source, a folder of files or a repository of packages.
 
 Nothing is built while the source's artifact is the one that was seen last; many HelmCharts that ask for the same build
-share it.
+share it. A registry has no artifact: it is asked at each interval.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from hub.api.meta import Key
+from hub.api.repositories import HelmRepository
 from hub.api.source import HelmChart, SourceStatus
 from hub.content import digest as digests
-from hub.content.package import ChartRequest
+from hub.content.package import VERSION, ChartRequest, expected_version
 from hub.content.refs import commit_of
 from hub.errors import Stalled, Waiting
-from hub.sources.source import OUTDATED, STORED, News, SourceReconciler
+from hub.sources.dependencies import Dependencies
+from hub.sources.signatures import check
+from hub.sources.source import OUTDATED, STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hub.api.meta import Artifact
     from hub.content.builder import Build, ChartBuilder
     from hub.content.fetch import ArtifactReader
+    from hub.content.oci.client import Registry
     from hub.content.store import Store
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
+    from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
+    from hub.sources.dependencies import DependencyTools
+    from hub.sources.pulled import PulledCharts
 
-_KINDS = frozenset({"GitRepository"})
-"""Kinds of sources that charts can be built from."""
+_FOLDERS = ("GitRepository", "Bucket")
+"""Kinds of sources in which charts are folders; in a HelmRepository they are packages."""
 
 
 class HelmChartReconciler(SourceReconciler[HelmChart]):
@@ -44,61 +54,101 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         store: Store,
         artifacts: ArtifactReader,
         builder: ChartBuilder,
+        origins: Origins,
+        pulled: PulledCharts,
+        dependencies: DependencyTools,
     ) -> None:
         super().__init__(client, cache, recorder, store=store)
         self._artifacts = artifacts
         self._builder = builder
+        self._origins = origins
+        self._pulled = pulled
+        self._dependencies = dependencies
 
     async def steps(self, attempt: Attempt[HelmChart]) -> float:
         """Bring the package to what the source has now; return the interval in seconds. Raises ``HubError``."""
-        chart = attempt.resource
+        chart, ref = attempt.resource, attempt.resource.spec.source_ref
         current = await self.current(attempt)
         source = self._source(chart)
-        if current is not None and self._is_seen(chart, source):
+        registry = isinstance(source, HelmRepository) and source.is_oci
+        artifact = None if registry else _artifact_of(chart, source)
+        if current is not None and artifact is not None and self._is_seen(chart, artifact):
             attempt.conditions.delete(OUTDATED)
             return chart.spec.interval.seconds
-        request = _request(chart, source)
-        async with self.needing(Key(chart.spec.source_ref.kind, chart.metadata.namespace, chart.spec.source_ref.name)):
-            file = await self._artifacts.open(source)
-        # A package of the same version is good enough, unless the spec has changed: it may name another chart.
-        same_spec = chart.status.observed_generation == chart.metadata.generation
+        # A package of the same version is good enough, unless it was made for another spec, of another chart maybe.
+        stored = attempt.conditions.get(STORED)
+        same_spec = stored is not None and stored.observed_generation == chart.metadata.generation
         have = current.revision if current is not None and same_spec else ""
-        build, package = await self._builder.build(file, source.digest, request, have)
-        if package is not None:
-            name = f"{build.name}-{build.version}.tgz"
-            stored = await self.store.put(
-                "helmchart", chart.metadata.namespace, chart.metadata.name, name, build.version, package
-            )
-            await self.keep(attempt, stored, _news(build))
-        else:
-            self.unchanged(attempt, _news(build).event)
-        chart.status.observed_chart_name = build.name
-        chart.status.observed_source_artifact_revision = source.revision
-        may_miss = chart.spec.ignore_missing_values_files or chart.optional_values_files
-        chart.status.observed_values_files = list(build.values_files) if may_miss else []
+        async with self.needing(Key(ref.kind, chart.metadata.namespace, ref.name)):
+            if isinstance(source, HelmRepository):
+                await self._from_repository(attempt, source, have)
+            elif artifact is not None:
+                await self._from_folder(attempt, artifact, have)
+        chart.status.observed_source_artifact_revision = artifact.revision if artifact is not None else ""
         return chart.spec.interval.seconds
 
-    def _source(self, chart: HelmChart) -> Artifact:
+    async def _from_folder(self, attempt: Attempt[HelmChart], source: Artifact, have: str) -> None:
+        file = await self._artifacts.open(source)
+        request = _request(attempt.resource, commit_of(source.revision) or _hex_of(source))
+        fetch = Dependencies(self._dependencies, attempt.resource.metadata.namespace)
+        build, package = await self._builder.build(file, source.digest, request, have, fetch)
+        await self._put(attempt, build, package, _news(build))
+
+    async def _from_repository(self, attempt: Attempt[HelmChart], repository: HelmRepository, have: str) -> None:
+        chart = attempt.resource
+        found = await self._pulled.find(repository, chart.spec.chart, chart.spec.version)
+        # A package is what it is: what files of a source do to a version does not apply.
+        request = replace(_request(chart, ""), strategy=VERSION)
+        if have and have == expected_version(found.version, request):
+            if chart.spec.verify is not None:
+                attempt.conditions.mark_true(VERIFIED, "Succeeded", f"verified signature of version {have}")
+            self.unchanged(attempt, f"pulled '{chart.status.observed_chart_name}' chart with version '{have}'")
+            return
+        if chart.spec.verify is None:
+            attempt.conditions.delete(VERIFIED)
+        elif not repository.is_oci:
+            raise Stalled("UnsupportedField", "spec.verify needs a HelmRepository of type 'oci'")
+        package = await found.fetch(lambda registry, digest: self._verify(attempt, registry, digest))
+        build, path = await self._builder.repack(package.file, package.digest, request, have)
+        await self._put(attempt, build, path, _news(build, "packaged" if build.values_files else "pulled"))
+        if chart.spec.verify is not None:
+            attempt.conditions.mark_true(VERIFIED, "Succeeded", f"verified signature of version {build.version}")
+
+    async def _verify(self, attempt: Attempt[HelmChart], registry: Registry, digest: str) -> None:
+        chart = attempt.resource
+        if chart.spec.verify is not None:
+            await check(chart.spec.verify, chart.metadata.namespace, registry, digest, self._origins)
+
+    async def _put(self, attempt: Attempt[HelmChart], build: Build, package: Path | None, news: News) -> None:
+        chart = attempt.resource
+        if package is not None:
+            name = f"{build.name}-{build.version}.tgz"
+            meta = chart.metadata
+            stored = await self.store.put("helmchart", meta.namespace, meta.name, name, build.version, package)
+            await self.keep(attempt, stored, news)
+        else:
+            self.unchanged(attempt, news.event)
+        chart.status.observed_chart_name = build.name
+        may_miss = chart.spec.ignore_missing_values_files or chart.optional_values_files
+        chart.status.observed_values_files = list(build.values_files) if may_miss else []
+
+    def _source(self, chart: HelmChart) -> object:
         """
-        Return the artifact that the chart is built from.
+        Return the source that the chart is built from.
 
         Raises:
-            Stalled: The kind of source is not supported (reason ``UnsupportedSourceKind``).
-            Waiting: The source is not there or has no artifact yet; its next event brings the chart back.
+            Stalled: Charts are not built from sources of this kind (reason ``UnsupportedSourceKind``).
+            Waiting: The source is not there; its next event brings the chart back.
         """
         ref = chart.spec.source_ref
-        if ref.kind not in _KINDS:
-            raise Stalled(
-                "UnsupportedSourceKind", f"source kind '{ref.kind}' is not supported yet: use {', '.join(_KINDS)}"
-            )
+        if ref.kind not in {*_FOLDERS, HelmRepository.KIND.name}:
+            raise Stalled("UnsupportedSourceKind", f"unsupported source kind '{ref.kind}'")
         key = Key(ref.kind, chart.metadata.namespace, ref.name)
-        source = self.cache.get(key)
+        source: object = self.cache.get(key)
         if source is None:
             where = f"{key.namespace}/{key.name}"
             raise Waiting("SourceUnavailable", f"failed to get source: {ref.kind} '{where}' not found")
-        if not isinstance(source.status, SourceStatus) or source.status.artifact is None:
-            raise Waiting("NoSourceArtifact", f"no artifact available for {ref.kind} source '{ref.name}'", quiet=True)
-        return source.status.artifact
+        return source
 
     @staticmethod
     def _is_seen(chart: HelmChart, source: Artifact) -> bool:
@@ -122,7 +172,23 @@ def _lacks(chart: HelmChart) -> bool:
     return bool({normpath(path) for path in skipped} - {normpath(path) for path in chart.optional_values_files})
 
 
-def _request(chart: HelmChart, source: Artifact) -> ChartRequest:
+def _artifact_of(chart: HelmChart, source: object) -> Artifact:
+    status = getattr(source, "status", None)
+    if not isinstance(status, SourceStatus) or status.artifact is None:
+        ref = chart.spec.source_ref
+        raise Waiting("NoSourceArtifact", f"no artifact available for {ref.kind} source '{ref.name}'", quiet=True)
+    return status.artifact
+
+
+def _hex_of(artifact: Artifact) -> str:
+    """Return the digits that stand for a revision without a commit: a bucket's is a digest itself."""
+    try:
+        return digests.hex_of(artifact.revision)
+    except ValueError:
+        return digests.hex_of(artifact.digest)
+
+
+def _request(chart: HelmChart, commit: str) -> ChartRequest:
     spec = chart.spec
     return ChartRequest(
         path=spec.chart,
@@ -131,11 +197,11 @@ def _request(chart: HelmChart, source: Artifact) -> ChartRequest:
         optional_values_files=chart.optional_values_files,
         strategy=spec.reconcile_strategy,
         generation=chart.metadata.generation,
-        commit=commit_of(source.revision) or digests.hex_of(source.digest),
+        commit=commit,
     )
 
 
-def _news(build: Build) -> News:
+def _news(build: Build, verb: str = "packaged") -> News:
     merged = f" and merged values files [{' '.join(build.values_files)}]" if build.values_files else ""
-    message = f"packaged '{build.name}' chart with version '{build.version}'{merged}"
-    return News("ChartPackageSucceeded", message, message)
+    message = f"{verb} '{build.name}' chart with version '{build.version}'{merged}"
+    return News("ChartPullSucceeded" if verb == "pulled" else "ChartPackageSucceeded", message, message)

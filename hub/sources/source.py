@@ -29,6 +29,8 @@ OUTDATED = "ArtifactOutdated"
 FETCH_FAILED = "FetchFailed"
 BUILD_FAILED = "BuildFailed"
 STORAGE_FAILED = "StorageOperationFailed"
+VERIFIED = "SourceVerified"
+VERIFICATION_FAILED = "VerificationError"
 _FAILURES = (STORAGE_FAILED, FETCH_FAILED, BUILD_FAILED)
 _BUILD_REASONS = frozenset({
     "MetadataPatchError", "ValuesFilesError", "DependencyBuildError", "ChartPackageError", "ChartVerificationError",
@@ -64,7 +66,10 @@ class SourceReconciler(Reconciler[S]):
         if error is None:
             conditions.delete(OUTDATED)
         else:
-            conditions.mark_true(_condition_of(error), error.reason, error.message)
+            if error.reason == VERIFICATION_FAILED:
+                conditions.mark_false(VERIFIED, error.reason, error.message)
+            else:
+                conditions.mark_true(_condition_of(error), error.reason, error.message)
             conditions.mark_false(READY, error.reason, error.message)
             return
         stored = conditions.get(STORED)
@@ -104,9 +109,16 @@ class SourceReconciler(Reconciler[S]):
             self.unchanged(attempt, news.event)
         await self.store.collect(*self._place(attempt), current=stored.path)
 
+    async def announce(self, attempt: Attempt[S], outdated: str, building: str) -> None:
+        """Tell what is coming before it is fetched, which may take long; ``outdated`` when something is there now."""
+        if _status(attempt).artifact is not None:
+            attempt.conditions.mark_true(OUTDATED, "NewRevision", outdated)
+        await attempt.progressing(f"building artifact: {building}", ready=True)
+
     def unchanged(self, attempt: Attempt[S], event: str) -> None:
         """Tell that the artifact is still right, if the attempt before had failed."""
-        if any(attempt.conditions.is_true(kind) for kind in _FAILURES):
+        failed = any(attempt.conditions.is_true(kind) for kind in _FAILURES)
+        if failed or attempt.conditions.is_false(VERIFIED):
             self._tell(attempt, "Succeeded", event)
 
     def _tell(self, attempt: Attempt[S], reason: str, message: str) -> None:

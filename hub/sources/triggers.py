@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.api.meta import Key, Resource
+from hub.api.meta import Key, LocalRef, Resource
+from hub.api.repositories import Bucket, HelmRepository, OCIRepository
 from hub.api.source import GitRepository, HelmChart, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+READERS = (GitRepository.KIND, HelmRepository.KIND, OCIRepository.KIND, Bucket.KIND, HelmChart.KIND)
+"""Kinds that read Secrets."""
 
 
 def source_of(chart: Resource) -> Iterable[Key]:
@@ -18,22 +22,26 @@ def source_of(chart: Resource) -> Iterable[Key]:
         yield Key(ref.kind, chart.metadata.namespace, ref.name)
 
 
-def references_of(repository: Resource) -> Iterable[Key]:
-    """Return the Secrets that a repository reads."""
-    if not isinstance(repository, GitRepository):
-        return
-    spec, namespace = repository.spec, repository.metadata.namespace
-    for ref in (spec.secret_ref, spec.proxy_secret_ref, spec.verify.secret_ref if spec.verify else None):
-        if ref is not None:
+def references_of(source: Resource) -> Iterable[Key]:
+    """Return the Secrets that a source reads."""
+    spec, namespace = source.spec, source.metadata.namespace
+    for name in ("secret_ref", "cert_secret_ref", "proxy_secret_ref"):
+        if isinstance(ref := getattr(spec, name, None), LocalRef):
+            yield Key("Secret", namespace, ref.name)
+    verification = getattr(spec, "verify", None)
+    for name in ("secret_ref", "trusted_root_secret_ref"):
+        if isinstance(ref := getattr(verification, name, None), LocalRef):
             yield Key("Secret", namespace, ref.name)
 
 
 def artifact_matters(old: Resource | None, new: Resource | None) -> bool:
-    """Whether an event of a source concerns the charts built from it: it has another artifact, or none."""
-    return _artifact(old) != _artifact(new)
+    """Whether an event of a source concerns what is built from it: it has another artifact, or none."""
+    return _offer(old) != _offer(new)
 
 
-def _artifact(source: Resource | None) -> tuple[str, str] | None:
+def _offer(source: Resource | None) -> tuple[object, ...] | None:
+    if isinstance(source, HelmRepository) and source.is_oci:
+        return source.metadata.uid, source.metadata.generation  # it has no artifact: what it says is what counts
     if source is None or not isinstance(source.status, SourceStatus) or source.status.artifact is None:
         return None
     return source.status.artifact.revision, source.status.artifact.digest

@@ -30,6 +30,12 @@ CHART = {
     "metadata": METADATA,
     "spec": {"interval": "1m", "chart": "./chart", "sourceRef": {"kind": "GitRepository", "name": "a"}},
 }
+OTHERS = {
+    "HelmRepository": {"url": "https://charts.example.com", "accessFrom": {"namespaceSelectors": [{}]}},
+    "OCIRepository": {"interval": "1m", "url": "oci://ghcr.io/a/b", "verify": {"provider": "cosign"}},
+    "Bucket": {"interval": "1m", "bucketName": "a", "endpoint": "s3.example.com", "provider": "aws"},
+    "ExternalArtifact": {"sourceRef": {"kind": "ArtifactGenerator", "name": "a"}},
+}
 RELEASE = {
     "apiVersion": f"{HELM}/v2",
     "kind": "HelmRelease",
@@ -102,6 +108,10 @@ def test_manifests_of_2022_apply(server, path):
     assert parsed.dump()["spec"] == made["spec"]
 
 
+def other(kind, **spec):
+    return {"apiVersion": f"{SOURCE}/v1", "kind": kind, "metadata": METADATA, "spec": OTHERS[kind] | spec}
+
+
 ONE_CHART = "either chart or chartRef must be set"
 DURATION = "should match '^([0-9]+"
 REFUSED = [
@@ -110,6 +120,24 @@ REFUSED = [
     pytest.param(changed(REPOSITORY, interval="soon"), DURATION, id="interval is not a duration"),
     pytest.param(changed(REPOSITORY, interval="1d"), DURATION, id="no days"),
     pytest.param(changed(REPOSITORY, timeout="1h"), "spec.timeout", id="source timeouts have no hours"),
+    pytest.param(other("HelmRepository", url="ftp://a"), "spec.url", id="a HelmRepository over ftp"),
+    pytest.param(other("OCIRepository", url="https://a"), "spec.url", id="an OCIRepository without oci"),
+    pytest.param(
+        other("OCIRepository", layerSelector={"operation": "unzip"}),
+        "spec.layerSelector.operation",
+        id="unknown operation",
+    ),
+    pytest.param(other("Bucket", provider="ftp"), "spec.provider", id="a bucket of nobody"),
+    pytest.param(
+        other("Bucket", sts={"provider": "ldap", "endpoint": "https://a"}),
+        "'aws' is the only supported STS provider for the 'aws' Bucket provider",
+        id="STS of another provider",
+    ),
+    pytest.param(
+        other("Bucket", secretRef={"name": "a"}, serviceAccountName="a"),
+        "cannot set both .spec.secretRef and .spec.serviceAccountName",
+        id="two credentials of a bucket",
+    ),
     pytest.param(
         changed(REPOSITORY, serviceAccountName="a"),
         "serviceAccountName can only be set when provider is 'azure' or 'aws'",
@@ -248,6 +276,7 @@ WIDE = changed(
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS])
 def test_every_version_reads_what_another_wrote(server, kind):
     base = {"GitRepository": changed(REPOSITORY, gitImplementation="libgit2"), "HelmChart": CHART, "HelmRelease": WIDE}
+    base |= {name: {"kind": name, "apiVersion": f"{SOURCE}/v1", "spec": spec} for name, spec in OTHERS.items()}
     versions = [version.name for version in kind.versions]
     for written in versions:
         name = f"versions-{written}"

@@ -458,8 +458,13 @@ DEPENDENCY = "dependency build error: "
     [
         pytest.param(
             {"chart/Chart.yaml": dependency("redis", "1.x", "https://charts.example.com")},
-            "cannot get 'redis' from 'https://charts.example.com': only file://",
-            id="remote",
+            "cannot get 'redis' from 'https://charts.example.com' here",
+            id="remote, and nobody to fetch it",
+        ),
+        pytest.param(
+            {"chart/Chart.yaml": dependency("redis", "1.x", "@stable")},
+            "cannot get 'redis' from '@stable': repositories are http(s):// or oci:// addresses",
+            id="an alias",
         ),
         pytest.param(
             {"chart/Chart.yaml": dependency("redis", "1.x")},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub.content import digest as digests
-from hub.content.store import ARTIFACT_TTL, BLOB_GRACE, Store, StoreFailed
+from hub.content.store import BLOB_GRACE, Retention, Store, StoreFailed
 from hub.content.threads import in_thread
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def test_old_artifacts_go_but_the_current_and_the_newest_two_stay(store, c
         made.append(await put(store, f"f{i}", b"%d" % i))
         os.sync()
     assert await store.collect("GitRepository", "ns", "repo", made[0].path) == 0  # all are young
-    clock.ahead = ARTIFACT_TTL + 1
+    clock.ahead = Retention().ttl + 1
     assert await store.collect("GitRepository", "ns", "repo", made[0].path) == 1
     left = sorted(path.name for path in store.file(made[0].path).parent.iterdir())
     assert left == ["f0", "f2", "f3"]
@@ -287,3 +287,28 @@ async def test_a_cancelled_thread_is_waited_for():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended
+
+
+async def test_the_budget_is_kept_and_what_nobody_names_gives_way(tmp_path, clock):
+    retention = Retention(ttl=0, records=1, budget=10)
+    store = Store(tmp_path / "storage", "http://x", retention=retention, clock=clock)
+    await store.prepare()
+    first = await put(store, "a", b"12345678")
+    with pytest.raises(
+        StoreFailed, match=r"the budget of 10 bytes is used up \(8 bytes are, 4 are wanted\): give the hub"
+    ):
+        await put(store, "b", b"abcd", name="other")
+    assert store.exists(first.path, first.digest)
+    await store.remove("GitRepository", "ns", "repo")
+    clock.ahead = 61.0
+    second = await put(store, "b", b"abcd", name="other")
+    assert blobs(store) == [second.digest.removeprefix("sha256:")]
+
+
+async def test_retention_is_a_setting(tmp_path, clock):
+    store = Store(tmp_path / "storage", "http://x", retention=Retention(ttl=0, records=3), clock=clock)
+    await store.prepare()
+    stored = [await put(store, str(n), str(n).encode()) for n in range(5)]
+    clock.ahead = 1.0
+    assert await store.collect("GitRepository", "ns", "repo", stored[0].path) == 1
+    assert [store.exists(one.path, one.digest) for one in stored] == [True, False, True, True, True]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from hub.api.source import GitRepository, HelmChart
+from hub.api.registry import KINDS
 from hub.content.builder import ChartBuilder
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
@@ -24,23 +24,23 @@ from hub.runtime.secrets import SecretReader
 from hub.runtime.serve import Server
 from hub.runtime.watch import Watcher
 from hub.runtime.worker import Worker
-from hub.sources.chart import HelmChartReconciler
-from hub.sources.git import GitRepositoryReconciler
+from hub.settings import SourceSettings
+from hub.sources.controllers import SourceTools
+from hub.sources.controllers import reconcilers as source_reconcilers
 from hub.wiring import Wiring
 
-GIT, CHART, SECRET, EVENT = (
-    "gitrepository.source.toolkit.fluxcd.io",
-    "helmchart.source.toolkit.fluxcd.io",
-    "secret",
-    "event",
+GIT, CHART, HELM, OCI, BUCKET = (
+    f"{kind}.source.toolkit.fluxcd.io"
+    for kind in ("gitrepository", "helmchart", "helmrepository", "ocirepository", "bucket")
 )
 
 
 class Sources:
     """The running controllers, and what a test does from outside."""
 
-    def __init__(self, cluster, namespace, root):
+    def __init__(self, cluster, namespace, root, settings=None):
         self.cluster = cluster
+        self.settings = settings or SourceSettings()
         self.namespace = namespace
         self.root = root
         self.reconciled = []
@@ -62,16 +62,17 @@ class Sources:
         cache, queue = Cache(), Queue()
         wiring = Wiring(cache, queue)
         secrets.subscribe(wiring.reference_changed)
-        parts = (self.client, cache, self.recorder)
-        reconcilers = {
-            "GitRepository": GitRepositoryReconciler(*parts, secrets=secrets, store=self.store, git=self.git),
-            "HelmChart": HelmChartReconciler(
-                *parts,
-                store=self.store,
-                artifacts=ArtifactReader(self.store, lambda: self.session),
-                builder=ChartBuilder(self.store, trees),
-            ),
-        }
+        artifacts = ArtifactReader(self.store, lambda: self.session)
+        tools = SourceTools(
+            secrets,
+            self.store,
+            artifacts,
+            ChartBuilder(self.store, trees),
+            self.git,
+            lambda: self.session,
+            self.settings,
+        )
+        reconcilers = source_reconcilers(self.client, cache, self.recorder, tools)
 
         async def reconcile(key):
             try:
@@ -79,7 +80,8 @@ class Sources:
             finally:
                 self.reconciled.append(key)
 
-        self.watcher = Watcher(config, [GitRepository.KIND, HelmChart.KIND], namespaces=[self.namespace])
+        kinds = [kind for kind in KINDS if kind.name in reconcilers]
+        self.watcher = Watcher(config, kinds, namespaces=[self.namespace])
         self.worker = Worker(queue, reconcile)
 
         def feed(kind, event, raw):

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from hub.content.http import explain
-from hub.content.oci.errors import BadAnswer, RegistryDenied, RegistryError, RegistryUnreachable
+from hub.content.http import explain, retry_after
+from hub.content.oci.errors import BadAnswer, RegistryDenied, RegistryError, RegistryUnreachable, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +160,8 @@ class Tokens:
                         f"the token server {host} does not accept the credentials (HTTP status {response.status})",
                         response.status,
                     )
+                if response.status == 429:
+                    raise TooManyRequests(f"the token server {host} has had too many requests", retry_after(response))
                 if response.status != 200:
                     raise RegistryError(f"the token server {host} answered {response.status}", response.status)
         except (aiohttp.ClientError, OSError) as error:

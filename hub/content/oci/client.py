@@ -12,6 +12,7 @@ The client of a registry (OCI distribution API), asyncio over aiohttp.
     await registry.fetch(manifest.layers[0], path, max_size=...)   # any blob: into a file, size and digest checked
     layer    = await registry.push(path, media_type)               # Descriptor
     pushed   = await registry.push_manifest(data, "1.2.3")         # Descriptor
+    others   = await registry.referrers(pushed.digest)             # Descriptors of what refers to it
 
 ``repository`` is :func:`hub.content.oci.reference.parse_repository` of ``ghcr.io/org/app`` (``oci://`` may stand in
 front, ``nginx`` is ``index.docker.io/library/nginx``). ``credentials`` are
@@ -26,7 +27,6 @@ written, and ``open`` the ``BadTlsError`` and ``BadProxyError`` of :mod:`hub.con
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from hub.content import digest as digests
-from hub.content.http import Connection, explain
+from hub.content.http import Connection, TooLargeError, download, explain, retry_after
 from hub.content.oci.challenge import Tokens, parse_challenge
 from hub.content.oci.errors import (
     BadAnswer,
@@ -46,7 +46,7 @@ from hub.content.oci.errors import (
     RegistryUnreachable,
     TooManyRequests,
 )
-from hub.content.oci.manifest import MANIFEST, MANIFEST_TYPES, Descriptor, Manifest, parse_manifest
+from hub.content.oci.manifest import INDEX, MANIFEST, MANIFEST_TYPES, Descriptor, Manifest, parse_manifest
 from hub.content.oci.reference import is_digest
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ MAX_SMALL = 4 << 20
 MAX_TAGS = 200_000
 _PAGE = 1000
 _MAX_PAGE = 16 << 20  # bytes
-_BLOCK = 1 << 20
-_RETRY_AFTER = 60.0
 _ACCEPT = ", ".join(MANIFEST_TYPES)
 _PULL, _PUSH = "pull", "pull,push"
 
@@ -157,6 +155,19 @@ class Registry:
                     raise BadContent(f"digest mismatch: {promised} was expected, the manifest has {digest}")
             return parse_manifest(data, digest, response.content_type)
 
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest: signatures and the like. Raises ``RegistryError``."""
+        try:
+            async with self._request("GET", f"{self._base}referrers/{digest}") as response:
+                data = await self._body(response, MAX_SMALL)
+                return parse_manifest(data, digests.of_bytes(data), INDEX).manifests
+        except RegistryNotFound:
+            pass  # an older registry: whoever pushes keeps the list under a tag
+        try:
+            return (await self.manifest(digest.replace(":", "-"))).manifests
+        except RegistryNotFound:
+            return ()
+
     async def read(self, descriptor: Descriptor, *, max_size: int = MAX_SMALL) -> bytes:
         """Return a small blob. Raises ``RegistryError``."""
         if descriptor.size > max_size:
@@ -177,7 +188,11 @@ class Registry:
         if descriptor.size > max_size:
             raise BadContent(f"blob {descriptor.digest} of {descriptor.size} bytes is larger than {max_size} bytes")
         async with self._request("GET", self._blob_url(descriptor.digest)) as response:
-            size, digest = await self._stream(response, target, descriptor.size)
+            try:
+                size, digest = await download(response, target, descriptor.size)
+            except TooLargeError:
+                what = f"the blob is larger than the {descriptor.size} bytes it promised"
+                raise BadContent(f"{self.repository}: {what}") from None
         _check(descriptor, size, digest)
 
     async def push(self, source: Path, media_type: str, annotations: dict[str, str] | None = None) -> Descriptor:
@@ -211,7 +226,7 @@ class Registry:
 
     def _same_host(self, url: str, what: str) -> str:
         """Return a URL that the registry names; not one of another host, where our login would go along."""
-        if urlsplit(url).netloc != urlsplit(self._base).netloc:
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
             raise BadAnswer(f"{self.repository.registry} sends us to another host for {what}")
         return url
 
@@ -283,7 +298,7 @@ class Registry:
         if status == 404:
             raise RegistryNotFound(f"{where}: not found{said}", status)
         if status == 429:
-            raise TooManyRequests(f"{where}: too many requests{said}", _retry_after(response))
+            raise TooManyRequests(f"{where}: too many requests{said}", retry_after(response))
         raise RegistryError(f"{where}: the registry answered {status}{said}", status)
 
     async def _said(self, response: aiohttp.ClientResponse) -> str:
@@ -311,21 +326,6 @@ class Registry:
             host = self.repository.host
             raise BadAnswer(f"{host} answers with a web page, not as a registry: check the host in the URL")
 
-    async def _stream(self, response: aiohttp.ClientResponse, target: Path, max_size: int) -> tuple[int, str]:
-        size, whole = 0, hashlib.sha256()
-        with target.open("wb") as file:
-            async for chunk in response.content.iter_chunked(_BLOCK):
-                size += len(chunk)
-                if size > max_size:
-                    raise BadContent(f"{self.repository}: the blob is larger than the {max_size} bytes it promised")
-                await asyncio.to_thread(_take, file, whole, chunk)
-        return size, f"{digests.ALGORITHM}:{whole.hexdigest()}"
-
-
-def _take(file: Any, whole: Any, chunk: bytes) -> None:
-    file.write(chunk)
-    whole.update(chunk)
-
 
 def _check(descriptor: Descriptor, size: int, digest: str) -> None:
     if size != descriptor.size:
@@ -342,8 +342,3 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadAnswer("the registry sent an answer of an unknown shape")
     return found
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdecimal() else _RETRY_AFTER
