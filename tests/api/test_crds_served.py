@@ -36,6 +36,20 @@ OTHERS = {
     "Bucket": {"interval": "1m", "bucketName": "a", "endpoint": "s3.example.com", "provider": "aws"},
     "ExternalArtifact": {"sourceRef": {"kind": "ArtifactGenerator", "name": "a"}},
 }
+IMAGES = {
+    "ImageRepository": {"interval": "1m", "image": "ghcr.io/a/b", "exclusionList": ["^.*\\.sig$"]},
+    "ImagePolicy": {
+        "imageRepositoryRef": {"name": "a"},
+        "policy": {"semver": {"range": ">=1.0.0"}},
+        "filterTags": {"pattern": "^v(?P<v>.*)$", "extract": "$v"},
+    },
+    "ImageUpdateAutomation": {
+        "interval": "1m",
+        "sourceRef": {"kind": "GitRepository", "name": "a"},
+        "git": {"commit": {"author": {"email": "a@example.com"}, "messageTemplate": "{{ .AutomationObject }}"}},
+        "update": {"path": "./a", "strategy": "Setters"},
+    },
+}
 RELEASE = {
     "apiVersion": f"{HELM}/v2",
     "kind": "HelmRelease",
@@ -276,7 +290,10 @@ WIDE = changed(
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS])
 def test_every_version_reads_what_another_wrote(server, kind):
     base = {"GitRepository": changed(REPOSITORY, gitImplementation="libgit2"), "HelmChart": CHART, "HelmRelease": WIDE}
-    base |= {name: {"kind": name, "apiVersion": f"{SOURCE}/v1", "spec": spec} for name, spec in OTHERS.items()}
+    base |= {
+        name: {"kind": name, "apiVersion": kind.api.api_version, "spec": spec}
+        for name, spec in (OTHERS | IMAGES | {"Member": {}}).items()
+    }
     versions = [version.name for version in kind.versions]
     for written in versions:
         name = f"versions-{written}"
