@@ -70,7 +70,9 @@ def controllers(tools: Tools) -> dict[str, Reconciler[Any]]:
     """Return the reconciler of each kind."""
     common = (tools.client, tools.cache, tools.recorder)
     builder = ChartBuilder(tools.store, tools.trees)
-    sources = SourceTools(tools.secrets, tools.store, tools.artifacts, builder, tools.git, tools.session, tools.sources)
+    sources = SourceTools(
+        tools.secrets, tools.store, tools.artifacts, builder, tools.git, tools.session, tools.origins, tools.sources
+    )
     return {
         **source_reconcilers(*common, sources),
         "HelmRelease": HelmReleaseReconciler(

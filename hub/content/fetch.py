@@ -91,6 +91,9 @@ class ArtifactReader:
                     raise Transient("ArtifactFailed", f"could not download artifact '{url}': {why}") from error
             await asyncio.sleep(delay)
             delay = min(2 * delay, _MAX_DELAY)
+            # Its source may have stored it again meanwhile: after a restart with another address, or an empty folder.
+            if path := await self._store.read(digest):
+                return path
         raise AssertionError("unreachable")
 
     async def _download_once(self, url: str, digest: str) -> Path:

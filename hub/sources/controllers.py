@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.content.helmrepo import HelmRepos
-from hub.content.oci.client import Registries
-from hub.runtime.origins import Origins
 from hub.sources.bucket import BucketReconciler
 from hub.sources.chart import HelmChartReconciler
 from hub.sources.dependencies import DependencyTools
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
+    from hub.runtime.origins import Origins
     from hub.runtime.secrets import SecretReader
     from hub.runtime.steps import Reconciler
     from hub.settings import SourceSettings
@@ -43,6 +42,7 @@ class SourceTools:
     builder: ChartBuilder
     git: GitCache
     session: Callable[[], aiohttp.ClientSession]
+    origins: Origins
     settings: SourceSettings
 
 
@@ -50,7 +50,7 @@ def reconcilers(client: Client, cache: Cache, recorder: Recorder, tools: SourceT
     """Return the reconciler of each kind of source, by the name of the kind. An ExternalArtifact needs none."""
     common = (client, cache, recorder)
     store, limits = tools.store, tools.settings
-    origins = Origins(client, tools.secrets, Registries(tools.session))
+    origins = tools.origins
     repos = HelmRepos(tools.session, max_index=limits.helm_index_max_size, max_chart=limits.helm_chart_max_size)
     pulled = PulledCharts(store, tools.artifacts, repos, origins, limits.helm_chart_max_size)
     return {

@@ -8,7 +8,6 @@ A look that finds nothing new costs one HEAD request (with ``semver`` also a lis
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +15,7 @@ from hub.api.repositories import OCIRepository
 from hub.content.oci.errors import RegistryError, TooManyRequests
 from hub.content.oci.manifest import CHART_CONTENT
 from hub.content.oci.reference import BadReferenceError, is_digest, is_tag, parse
+from hub.content.regex import BadPattern, Pattern
 from hub.content.repack import repack
 from hub.content.semver import BadConstraint, Constraint
 from hub.content.tarball import BadTarballError, Limits
@@ -171,7 +171,7 @@ async def _tag(registry: Registry, spec: OCIRepositorySpec) -> str:
     is_chart = spec.layer_selector is not None and spec.layer_selector.media_type == CHART_CONTENT
     try:
         best = await in_thread(highest, tags, ref.semver, ref.semver_filter, is_chart=is_chart)
-    except (BadConstraint, re.error) as error:
+    except (BadConstraint, BadPattern) as error:
         raise Transient("ReadOperationFailed", f"{what}: {error}") from error
     if not best:
         raise Transient("ReadOperationFailed", f"{what}: no match found for semver: {ref.semver}")
@@ -186,10 +186,10 @@ def highest(tags: list[str], semver: str, pattern: str, *, is_chart: bool) -> st
 
     Raises:
         BadConstraint: ``semver`` is not a range.
-        re.error: ``pattern`` is not a regular expression.
+        BadPattern: ``pattern`` is not a regular expression.
     """
-    matches = re.compile(pattern).search if pattern else None
-    names = {tag.replace("_", "+") if is_chart else tag: tag for tag in tags if matches is None or matches(tag)}
+    wanted = Pattern(pattern) if pattern else None
+    names = {tag.replace("_", "+") if is_chart else tag: tag for tag in tags if wanted is None or wanted.matches(tag)}
     best = Constraint(semver).highest(names, strict=False)
     return names[best[0]] if best else ""
 

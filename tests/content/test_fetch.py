@@ -96,6 +96,18 @@ async def test_retries(reader, origin, statuses, cut, asked):
     assert origin.asked == asked
 
 
+async def test_what_is_stored_meanwhile_ends_the_retries(reader, origin):
+    origin.statuses = [503] * 100
+    reader._retries = 10_000
+    opening = asyncio.create_task(reader.open(artifact(origin)))
+    while not origin.asked:  # noqa: ASYNC110 - the server has no event to wait for
+        await asyncio.sleep(0.001)
+    async with reader.store.workspace() as folder:
+        (folder / "x").write_bytes(DATA)
+        await reader.store.adopt(folder / "x")
+    assert (await asyncio.wait_for(opening, 10)).read_bytes() == DATA
+
+
 @pytest.mark.parametrize(
     ("statuses", "data", "error", "message"),
     [

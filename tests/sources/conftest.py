@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from sources_harness import Sources
 
+from hub.dev.registry import LocalRegistry
+
 
 @pytest.fixture
 async def repo(git_server):
@@ -15,4 +17,10 @@ async def repo(git_server):
 @pytest.fixture
 async def sources(clusters, namespace, tmp_path):
     async with Sources(clusters.hub, namespace, tmp_path / "storage") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def registry_server(tmp_path_factory):
+    async with LocalRegistry(tmp_path_factory.mktemp("registry")) as running:
         yield running

@@ -13,12 +13,14 @@ from hub.api.registry import KINDS
 from hub.content.builder import ChartBuilder
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
+from hub.content.oci.client import Registries
 from hub.content.store import Store
 from hub.content.trees import Trees
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 from hub.runtime.cache import Cache
 from hub.runtime.events import Recorder
+from hub.runtime.origins import Origins
 from hub.runtime.queue import Queue
 from hub.runtime.secrets import SecretReader
 from hub.runtime.serve import Server
@@ -70,6 +72,7 @@ class Sources:
             ChartBuilder(self.store, trees),
             self.git,
             lambda: self.session,
+            Origins(self.client, secrets, Registries(lambda: self.session)),
             self.settings,
         )
         reconcilers = source_reconcilers(self.client, cache, self.recorder, tools)

@@ -10,17 +10,14 @@ from aiohttp import web
 from repository_kit import Pusher, package, targz
 from sources_harness import OCI, condition
 
+from hub.content.http import Connection, Tls
 from hub.content.oci.credentials import Credentials
 from hub.content.oci.manifest import CHART_CONFIG, CHART_CONTENT, FLUX_CONTENT
+from hub.content.oci.reference import parse_repository
+from hub.dev.certs import Authority
 from hub.dev.registry import LocalRegistry
 
 FILES = {"app.yaml": "a: 1\n", "docs/read.md": "x", "image.png": "x"}
-
-
-@pytest.fixture(scope="session")
-async def registry_server(tmp_path_factory):
-    async with LocalRegistry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -310,3 +307,50 @@ async def test_a_registry_that_wants_to_be_asked_later_is(sources):
         await sources.until(OCI, "app", lambda found: "not found" in condition(found, "Ready")["message"])
     finally:
         await runner.cleanup()
+
+
+async def test_certificates_and_proxies_come_from_secrets(sources, tmp_path):
+    authority = Authority(tmp_path, "ca")
+    async with LocalRegistry(tmp_path / "tls", pair=authority.server("registry")) as server:
+        name = server.repository("app")
+        connection = Connection(Tls(authority.pair.cert.read_bytes()))
+        pusher = Pusher(sources.session, tmp_path)
+        pusher.open = lambda repository: pusher.registries.open(parse_repository(repository), connection=connection)
+        digest = await pusher.push(name, "1.0.0", targz(FILES), FLUX_CONTENT)
+        given = {"url": f"oci://{name}", "ref": {"tag": "1.0.0"}}
+        await sources.secret("ca", caFile=authority.pair.cert.read_text())
+        await sources.secret("empty", other="x")
+        await sources.secret("broken", **{"ca.crt": "x"})
+        await sources.secret("proxy", address="http://127.0.0.1:9")
+        await sources.secret("socks", address="socks5://127.0.0.1:9")
+        bad = "failed to configure authentication options: secret '{ns}/{name}' "
+        rows = {
+            "untrusted": ({}, "OCIArtifactPullFailed", "failed to determine artifact digest: the certificate of "),
+            "empty": (
+                {"certSecretRef": {"name": "empty"}},
+                "AuthenticationFailed",
+                bad + "has neither 'ca.crt' nor 'tls.crt' and 'tls.key'",
+            ),
+            "broken": (
+                {"certSecretRef": {"name": "broken"}},
+                "AuthenticationFailed",
+                bad + "cannot be used: 'ca.crt' does not hold a PEM certificate",
+            ),
+            "proxy": (
+                {"proxySecretRef": {"name": "proxy"}},
+                "OCIArtifactPullFailed",
+                "failed to determine artifact digest: cannot reach the proxy 127.0.0.1:9",
+            ),
+            "socks": (
+                {"proxySecretRef": {"name": "socks"}},
+                "AuthenticationFailed",
+                bad + "cannot be used: the proxy address must look like http://host:port",
+            ),
+        }
+        for row, (more, _, _) in rows.items():
+            await sources.apply("OCIRepository", row, given | more)
+        await sources.apply("OCIRepository", "app", given | {"certSecretRef": {"name": "ca"}})
+        await sources.ready(OCI, "app", f"1.0.0@{digest}")
+        for row, (_, reason, message) in rows.items():
+            found = await sources.failed(OCI, row, reason)
+            assert condition(found, "Ready")["message"].startswith(message.format(ns=sources.namespace, name=row))

@@ -15,7 +15,6 @@ from sources_harness import CHART, GIT, HELM, condition
 
 from hub.content.oci.cosign import SIGNATURE_ANNOTATION, SIMPLE_SIGNING
 from hub.content.oci.manifest import EMPTY_CONFIG, compose_manifest
-from hub.dev.registry import LocalRegistry
 
 SOURCE = {"kind": "HelmRepository", "name": "charts"}
 PROD = ["values.yaml", "prod.yaml"]
@@ -27,12 +26,6 @@ async def repo(sources):
         for version in ("1.0.0", "1.1.0-rc.1"):
             running.add(version=version)
         await sources.apply("HelmRepository", "charts", {"url": running.url})
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def registry_server(tmp_path_factory):
-    async with LocalRegistry(tmp_path_factory.mktemp("registry")) as running:
         yield running
 
 
