@@ -276,9 +276,8 @@ async def test_a_chart_without_a_name_is_never_taken_for_another_chart():
     (key,) = [one.key for one in cache.all(HelmChart.KIND)]
     with pytest.raises(Waiting, match="does not tell the name of its chart yet"):
         await charts.ready(key)
-    cache.put({
-        **body, "metadata": {**body["metadata"], "resourceVersion": "2"}, "status": {**status, "observedChartName": "web"},
-    })  # fmt: skip
+    body["metadata"] |= {"resourceVersion": "2"}
+    cache.put({**body, "status": {**status, "observedChartName": "web"}})
     assert (await charts.ready(key)).name == "web"
 
 
