@@ -107,6 +107,9 @@ class Charts:
         artifact, source = self.offered(key), self._cache.get(key)
         if not isinstance(source, HelmChart):
             return await self._referenced.ready(key, artifact)
+        if not source.status.observed_chart_name:
+            # Another chart than before means that the release is replaced: that must never be concluded from nothing.
+            raise _not_ready(key, "does not tell the name of its chart yet")
         return ChartSource(source.status.observed_chart_name, artifact.revision, artifact, artifact.digest)
 
     def offered(self, key: Key) -> Artifact:

@@ -17,6 +17,11 @@ import pytest
 import yaml
 from scenario_hub import HubProcess
 
+from hub.api.source import HelmChart
+from hub.errors import Waiting
+from hub.release.chart import Charts
+from hub.runtime.cache import Cache
+
 pytestmark = pytest.mark.cluster
 
 DATA = Path(__file__).parents[1] / "release" / "data"
@@ -149,6 +154,7 @@ class Flux:
         status = {**self.release["status"], "observedGeneration": 1, "lastAttemptedGeneration": 1}
         for one in status["conditions"]:
             one["observedGeneration"] = 1
+        objects[1][1]["observedChartName"] = "hello-kubernetes"
         for body, state in (*objects, (release, status)):
             self.host.apply(NS, body)
             name = f"{body['kind'].lower()}/{body['metadata']['name']}"
@@ -230,7 +236,8 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
 
         def built():
             chart = flux.host.get(f"helmchart/{NS}-r0", NS)["status"]
-            return not chart["artifact"]["url"].startswith(FLUX) and chart["observedGeneration"] == 1
+            url = (chart.get("artifact") or {}).get("url", "")
+            return url and not url.startswith(FLUX) and chart["observedGeneration"] == 1
 
         await eventually(built, seconds=90.0)
         flux.host.kubectl("patch", "helmrelease/r0", "-n", NS, "--type=merge", "--patch", patch)
@@ -257,6 +264,21 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
     assert flux.status()["history"] == history
     assert flux.on_member() == before
     await installed.hubctl("install", "--timeout=3m")
+
+
+async def test_a_chart_without_a_name_is_never_taken_for_another_chart():
+    """Else the release would be uninstalled: what old versions of Flux wrote lacks the name."""
+    cache, chart = Cache(), "1.0.0+abc.1"
+    body, status = source("HelmChart", "web", {"chart": "./web"}, artifact("helmchart/b2/web/web.tgz", chart))
+    body["metadata"] |= {"namespace": NS, "uid": "1", "resourceVersion": "1", "generation": 1}
+    cache.put({**body, "status": status})
+    charts = Charts(None, cache, None, None)
+    (key,) = [one.key for one in cache.all(HelmChart.KIND)]
+    with pytest.raises(Waiting, match="does not tell the name of its chart yet"):
+        await charts.ready(key)
+    body["metadata"] |= {"resourceVersion": "2"}
+    cache.put({**body, "status": {**status, "observedChartName": "web"}})
+    assert (await charts.ready(key)).name == "web"
 
 
 async def test_a_kind_that_only_flux_knows_stands_in_the_way(installed, namespace):

@@ -43,10 +43,10 @@ async def start(scene, installed, clusters, tmp_path):
         folder = tmp_path / f"hub{len(hubs)}"
         ns = scene.names["ns"]
         flags = (f"--watch-namespace={ns}", "--leader-elect", f"--lease-namespace={ns}", *flags)
-        hubs.append(HubProcess(folder, installed.cluster.kubeconfig, clusters.helm.parent, *flags))
-        scene.world.hub = hubs[-1]
-        await hubs[-1].start()
-        return hubs[-1]
+        hub = scene.world.hub = HubProcess(folder, installed.cluster.kubeconfig, clusters.helm.parent, *flags)
+        hubs.append(hub)
+        await hub.start()
+        return hub
 
     async with contextlib.AsyncExitStack() as stack:
         yield start
