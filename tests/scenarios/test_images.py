@@ -369,7 +369,9 @@ async def test_the_walk_by_build_tags(world, registry):
             "observedPolicies": {"k8s-demo": {"tag": "main-e21d5f90-1695526572"}}
         }}})  # fmt: skip
         message = await git(scene, "log", "-1", "--format=%B", "master")
-        assert [line.strip() for line in message.splitlines()] == [line.strip() for line in want.splitlines()]
+        assert [line.strip() for line in message.rstrip().splitlines()] == [
+            line.strip() for line in want.rstrip().splitlines()
+        ]
 
         # The template of the page takes the index for the image: Go refuses that, and so do we, with the way out.
         broken = LONG_MESSAGE.replace("$_, $image :=", "$image, $_ :=").replace("$image.String", "$image")
