@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.content.commitsign import BadKeyError
@@ -73,7 +73,19 @@ class Outcome:
     commit: str = ""
     branch: str = ""
     message: str = ""
-    changes: Changes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The next commit: on top of which, with which edits, to which branch."""
+
+    base: str
+    edits: Edits
+    branch: str
+    message: str = ""
+
+    def outcome(self, head: Head, commit: str = "") -> Outcome:
+        return Outcome(head.revision, self.edits, commit, self.branch, self.message)
 
 
 class Committer:
@@ -119,81 +131,75 @@ class Committer:
         """Return what a run would do now, without pushing. Raises as :meth:`run`."""
         head = await self._cache.resolve(remote, order.target.checkout)
         await self._cache.fetch(remote, head)
-        edits = await edits_of(self._writer, remote, head.commit, order.path, order.images)
-        changes = Changes(edits.changes, order.images)
-        message, branch = self._texts(order, changes) if edits.files else ("", order.target.branch)
-        return Outcome(head.revision, edits, "", branch, message, changes)
+        plan = await self._plan(remote, order, head.commit)
+        return plan.outcome(head)
 
     async def _once(
         self, remote: Remote, order: Order, announce: Callable[[str, str], Awaitable[None]], head: Head
     ) -> Outcome:
         compile_template(order.git.commit.message_template)
         await self._cache.fetch(remote, head)
-        edits = await edits_of(self._writer, remote, head.commit, order.path, order.images)
-        if not edits.files:
-            return Outcome(head.revision, edits)
-        changes = Changes(edits.changes, order.images)
-        message, branch = self._texts(order, changes)
-        ref = f"refs/heads/{check_branch(branch)}"
-        base, there = head.commit, ""
-        if order.target.switches:
+        plan, there = await self._plan(remote, order, head.commit), ""
+        if plan.edits.files and order.target.switches:
+            ref = f"refs/heads/{check_branch(plan.branch)}"
             there = await self._cache.look(remote, ref)
-            base = await self._base(remote, head.commit, there, ref)
-        if base != head.commit:
-            # The branch is ahead of what was checked out: what others put there stays.
-            edits = await edits_of(self._writer, remote, base, order.path, order.images)
-            if not edits.files:
-                return Outcome(head.revision, edits)
-            changes = Changes(edits.changes, order.images)
-            message, _ = self._texts(order, changes)
-        commit = await self._commit(remote, order, edits, base, message)
-        if base == head.commit and order.target.switches and there:
-            first = Push(commit, ref, expected=there, force=True)
-        else:
-            first = Push(commit, ref)
-        pushes = [first]
-        if order.target.refspec:
-            pushes.append(
-                refspec_push(order.target.refspec, commit, (branch, order.target.checkout.branch or "master"))
-            )
-        await announce(commit, branch)
+            if await self._is_ahead(remote, there, head.commit, ref):
+                # What others put on the branch stays.
+                plan = await self._plan(remote, order, there, plan.branch)
+        if not plan.edits.files:
+            return Outcome(head.revision, plan.edits)
+        commit = await self._commit(remote, order, plan)
+        pushes = _pushes(order.target, plan, commit, there)
+        await announce(commit, plan.branch)
         await self._writer.push(remote, pushes, order.git.push.options if order.git.push else {})
-        return Outcome(head.revision, edits, commit, branch, message, changes)
+        return plan.outcome(head, commit)
 
-    def _texts(self, order: Order, changes: Changes) -> tuple[str, str]:
-        """Return message and branch."""
-        commit = order.git.commit
-        data = changes.data(order.automation, commit.message_template_values)
-        message = render(compile_template(commit.message_template), data)
-        branch = order.target.branch
-        if order.target.is_template:
+    async def _plan(self, remote: Remote, order: Order, base: str, branch: str = "") -> _Plan:
+        """Return what a commit on top of another has to be; the branch is rendered unless it is known."""
+        edits = await edits_of(self._writer, remote, base, order.path, order.images)
+        changes = Changes(edits.changes, order.images)
+        branch = branch or order.target.branch
+        if not edits.files:
+            return _Plan(base, edits, branch)
+        spec = order.git.commit
+        data = changes.data(order.automation, spec.message_template_values)
+        message = render(compile_template(spec.message_template), data)
+        if "{{" in branch:
             branch = render(compile_template(branch, "push branch"), data).strip()
-        return message, branch
+        return _Plan(base, edits, branch, message)
 
-    async def _base(self, remote: Remote, checkout: str, there: str, ref: str) -> str:
-        """Return the commit to build on: that of the branch when it holds all of the checkout, else the checkout."""
-        commit = there
-        for _ in range(_ANCESTORS):
+    async def _is_ahead(self, remote: Remote, commit: str, checkout: str, ref: str) -> bool:
+        """Whether a branch holds all of what is checked out, as far back as we care to look."""
+        branch = ref.removeprefix("refs/heads/")
+        for number in range(_ANCESTORS):
             if not commit or commit == checkout:
                 break
-            await self._cache.fetch(
-                remote, Head(commit, ref.removeprefix("refs/heads/"), ref if commit == there else "")
-            )
+            await self._cache.fetch(remote, Head(commit, branch, "" if number else ref))
             _, parents = await self._writer.tree_of(remote, commit)
             commit = parents[0] if parents else ""
-        return there if there and commit == checkout else checkout
+        return bool(commit) and commit == checkout
 
-    async def _commit(self, remote: Remote, order: Order, edits: Edits, base: str, message: str) -> str:
+    async def _commit(self, remote: Remote, order: Order, plan: _Plan) -> str:
         author = order.git.commit.author
-        tree = await self._writer.tree(remote, base, edits.files)
+        tree = await self._writer.tree(remote, plan.base, plan.edits.files)
         try:
             return await self._writer.commit(
                 remote,
                 tree=tree,
-                parent=base,
+                parent=plan.base,
                 author=Signature(author.name, author.email, int(time.time())),
-                message=message,
+                message=plan.message,
                 signer=order.signer,
             )
         except BadKeyError as error:
             raise WriteFailed(f"cannot sign the commit: {error}") from error
+
+
+def _pushes(target: Target, plan: _Plan, commit: str, there: str) -> list[Push]:
+    """Return what to push; a branch that is replaced has to be at ``there`` still."""
+    ref = f"refs/heads/{check_branch(plan.branch)}"
+    replaces = bool(there) and plan.base != there
+    pushes = [Push(commit, ref, expected=there, force=True) if replaces else Push(commit, ref)]
+    if target.refspec:
+        pushes.append(refspec_push(target.refspec, commit, (plan.branch, target.checkout.branch or "master")))
+    return pushes

@@ -39,11 +39,6 @@ class Changes:
         self.by_file = {path: list(by_file[path]) for path in sorted(by_file)}
         self._images = images
 
-    @property
-    def policies(self) -> list[str]:
-        """The policies that caused them, each once."""
-        return list(dict.fromkeys(change.policy for _, change in self._all()))
-
     def data(self, automation: Key, values: Mapping[str, str]) -> dict[str, Any]:
         """Return what templates see."""
         name = {"Namespace": automation.namespace, "Name": automation.name}

@@ -128,7 +128,7 @@ class ImageRepositoryReconciler(Reconciler[ImageRepository]):
         timeout = max(_MIN_TIMEOUT, (spec.timeout or spec.interval).seconds)
         try:
             async with self._limits.turn(repository.host), asyncio.timeout(timeout):
-                return excluded(await registry.tags(), spec.exclusion_list)
+                return await asyncio.to_thread(excluded, await registry.tags(), spec.exclusion_list)
         except TimeoutError as error:
             message = f"scan failed: {repository.host} did not list the tags within {timeout:g}s"
             raise Transient(READ_FAILED, message) from error

@@ -44,11 +44,6 @@ class Target:
         ref = self.checkout
         return bool(ref.tag or ref.semver or ref.commit or ref.name) or self.branch != (ref.branch or "master")
 
-    @property
-    def is_template(self) -> bool:
-        """Whether each change gets a branch of its own."""
-        return "{{" in self.branch
-
 
 def target_of(spec: ImageUpdateAutomationSpec, source: GitRepositorySpec) -> Target:
     """

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
+from git_kit import SshGitServer, ssh_key
 from image_kit import VALUES, WEB, Desk, marked
 
+from hub.content.commitsign import ssh
+from hub.content.gitauth import auth_of
+from hub.content.gitcache import Remote
 from hub.content.gitwrite import WriteFailed
 from hub.dev.gitserver import Fault
 from hub.errors import Transient
@@ -56,7 +61,8 @@ async def test_many_policies_are_one_commit(desk):
     assert desk.git("show", "master:b/api.yml") == f"a: api:7 {marked('apps:api')}\r\n"
     assert desk.git("show", "master:Kustomization") == f't: "7" {marked("apps:api:tag")}'
     assert desk.git("rev-list", "--count", "master").strip() == "3"
-    assert outcome.changes.policies == ["apps:api", "apps:web"]
+    changed = [change.policy for one in outcome.edits.changes.values() for change in one]
+    assert changed == ["apps:api", "apps:api", "apps:web"]
 
 
 async def test_the_mode_of_a_file_stays(desk):
@@ -238,3 +244,40 @@ async def test_preview_pushes_nothing(desk):
     outcome = await desk.committer.preview(desk.remote(), desk.order())
     assert [content.decode() for content in outcome.edits.files.values()] == [VALUES.replace("1.0.0", "1.1.0")]
     assert desk.git("rev-parse", "master") == before
+
+
+async def test_over_ssh(desk):
+    key, text = ssh_key()
+    async with SshGitServer(desk.server.root, key) as server:
+        data = {"identity": text.encode(), "known_hosts": server.known_hosts.encode()}
+        remote = Remote.of(server.url("app"), auth_of(server.url("app"), data), 20.0)
+        outcome = await desk.run(desk.order(), remote=remote)
+        assert desk.git("rev-parse", "master").strip() == outcome.commit
+        assert [request.split()[0] for request in server.requests][-1] == "git-receive-pack"
+
+
+async def test_with_a_password_that_is_in_no_error(git_server, tmp_path):
+    desk = await Desk(git_server, tmp_path / "cache").prepare()
+    git_server.username, git_server.password = "bot", "s3cret"
+    try:
+        outcome = await desk.run(desk.order(), remote=desk.remote(username="bot", password="s3cret"))
+        assert desk.git("rev-parse", "master").strip() == outcome.commit
+        hook = desk.server.root / "app.git" / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\necho 'no s3cret here' >&2\nexit 1\n")
+        hook.chmod(0o755)
+        with pytest.raises(WriteFailed) as caught:
+            await desk.run(desk.order("2.0.0"), remote=desk.remote(username="bot", password="s3cret"))
+        assert "s3cret" not in caught.value.message
+    finally:
+        desk.cache.close()
+
+
+@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")
+async def test_git_itself_accepts_the_signature(desk, tmp_path):
+    key, text = ssh_key()
+    outcome = await desk.run(desk.order(signer=ssh(text.encode(), "")))
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"bot@x.io {key.export_public_key().decode()}")
+    desk.git("-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-commit", outcome.commit)
+    assert "gpgsig -----BEGIN SSH SIGNATURE-----" in desk.git("cat-file", "commit", outcome.commit)

@@ -173,7 +173,8 @@ def runs(tag):
 
 async def test_a_pushed_image_reaches_both_members(world, registry):
     """The last chapter of the walk-through over two members."""
-    async with scene_of(world, registry, "image-chapter") as scene:
+    notes = 'a: 1 # {"$imagepolicy": "x:nobody:tag"}\n---\nb: {{ .Values.b }}: # {"$imagepolicy": "x:y"}\n'
+    async with scene_of(world, registry, "image-chapter", {"helm-chart/notes.yaml": notes}) as scene:
         await push_image(scene.names["image"], "1.0.0")
         await apply(scene, SOURCE)
         for member in "12":
@@ -220,6 +221,11 @@ async def test_a_pushed_image_reaches_both_members(world, registry):
             "message": f"no updates made; last commit {head[:7]} at {status['lastPushTime']}"
         }}}})  # fmt: skip
         assert (await git(scene, "rev-list", "--count", "master")).strip() == "4"
+
+        ignored = "helm-chart/notes.yaml:3: the document cannot be read .*helm-chart/notes.yaml:1: the marker names the ImagePolicy 'x/nobody', which does not exist"
+        await scene.expect(
+            {f"events {UPDATED}": {"type": "Warning", "reason": "MarkerIgnored", "message": Re(ignored)}}
+        )
 
         await scene.step(f"patch {UPDATED}", {"spec": {"suspend": True}})
         await push_image(scene.names["image"], "1.0.2")
@@ -363,7 +369,9 @@ async def test_the_walk_by_build_tags(world, registry):
             "observedPolicies": {"k8s-demo": {"tag": "main-e21d5f90-1695526572"}}
         }}})  # fmt: skip
         message = await git(scene, "log", "-1", "--format=%B", "master")
-        assert [line.strip() for line in message.splitlines()] == [line.strip() for line in want.splitlines()]
+        assert [line.strip() for line in message.rstrip().splitlines()] == [
+            line.strip() for line in want.rstrip().splitlines()
+        ]
 
         # The template of the page takes the index for the image: Go refuses that, and so do we, with the way out.
         broken = LONG_MESSAGE.replace("$_, $image :=", "$image, $_ :=").replace("$image.String", "$image")
