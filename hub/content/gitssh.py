@@ -195,6 +195,8 @@ async def _first(source: _Readable) -> bytes:
 @functools.lru_cache(maxsize=64)
 def _keys(identity: str, passphrase: str, known_hosts: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
     """Parse key and hosts; blocks while a passphrase is stretched."""
+    if not identity:
+        raise AuthInvalid("invalid 'ssh' auth option: 'identity' is required")
     try:
         key = asyncssh.import_private_key(identity, passphrase or None)
     except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
