@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     """Takes namespace and name of a Secret, returns its data; raises ``NotFound`` or another ``ApiError``."""
 
 _GENERIC = ("", "generic")
+_OTHERS = ("github", "azure", "aws")
 
 
 class GitLogin:
@@ -87,6 +88,9 @@ def _check(spec: GitRepositorySpec) -> None:
             "spec.serviceAccountName needs identities of single objects, which the hub does not have: remove it, "
             "and the identity of the hub itself is used",
         )
+    if (spec.provider or "") not in (*_GENERIC, *_OTHERS):
+        known = ", ".join(("generic", *_OTHERS))
+        raise Stalled("InvalidProviderConfiguration", f"spec.provider '{spec.provider}' is not one of {known}")
     if spec.provider == "github" and spec.secret_ref is None:
         message = "secretRef with github app data must be specified when provider is set to github"
         raise Stalled("InvalidProviderConfiguration", message)
