@@ -22,7 +22,10 @@ _CAUSES = (
         r"Authentication failed|could not read (Username|Password)|error: 40[13]|terminal prompts disabled",
         "authentication required: {refused}",
     ),
-    (r"CONNECT tunnel failed|error: 407|from proxy after CONNECT|resolve proxy", "the proxy did not let us through"),
+    (
+        r"CONNECT tunnel failed|CONNECT aborted|error: 407|from proxy after CONNECT|resolve proxy",
+        "the proxy did not let us through: check the Secret of spec.proxySecretRef",
+    ),
     (
         r"error: 30[1278]",
         "the server redirects, which is not followed with a bearer token: set spec.url to the address it names",

@@ -25,14 +25,6 @@ PASSWORD = "s3cret/p@ss:w%rd"
 
 
 @pytest.fixture
-async def cache(tmp_path):
-    made = GitCache(tmp_path / "cache")
-    await made.prepare()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 async def repo(git_server):
     """A repository with a file, and the hash of its commit."""
     await git_server.create("app")

@@ -44,14 +44,6 @@ async def repo(git_server):
     return git_server
 
 
-@pytest.fixture
-async def cache(tmp_path):
-    made = GitCache(tmp_path / "cache")
-    await made.prepare()
-    yield made
-    made.close()
-
-
 def remote(server):
     return Remote.of(server.url("app"), None, 20.0)
 

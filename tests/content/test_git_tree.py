@@ -19,14 +19,6 @@ MASTER = GitRef(branch="master")
 
 
 @pytest.fixture
-async def cache(tmp_path):
-    made = GitCache(tmp_path / "cache")
-    await made.prepare()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 async def repo(git_server):
     await git_server.create("app")
     await git_server.commit("app", {"a.txt": "1", "apps/x/b.txt": "2", "apps/xy/c.txt": "3", "docs/d.md": "4"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
 import ipaddress
@@ -238,3 +239,41 @@ async def _write(bare: Path, kind: str, data: bytes) -> str:
     made = await run_git("hash-object", "-t", kind, "-w", str(file), cwd=bare)
     file.unlink()
     return made.strip()
+
+
+class ConnectProxy:
+    """
+    An HTTP proxy that opens tunnels for those who log in.
+
+    Attributes:
+        asked: The hosts and ports that somebody wanted to get to.
+    """
+
+    def __init__(self, username="", password=""):
+        self.asked = []
+        self._wanted = base64.b64encode(f"{username}:{password}".encode()).decode() if username else ""
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+
+    async def _serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        verb, place, _ = head.split(" ", 2)
+        if verb != "CONNECT" or (self._wanted and self._wanted not in head):
+            lines = (b"HTTP/1.1 407 Who are you", b"Proxy-Authenticate: Basic realm=x", b"Connection: close", b"", b"")
+            writer.write(b"\r\n".join(lines))
+            writer.close()
+            return
+        self.asked.append(place)
+        host, _, port = place.rpartition(":")
+        there_reader, there_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        there_writer.close()
+        writer.close()
