@@ -273,7 +273,8 @@ class ConnectProxy:
         host, _, port = place.rpartition(":")
         there_reader, there_writer = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        copies = [asyncio.create_task(_copy(*pair)) for pair in ((reader, there_writer), (there_reader, writer))]
+        await asyncio.wait(copies)
+        await asyncio.gather(*copies, return_exceptions=True)
         there_writer.close()
         writer.close()
