@@ -153,7 +153,7 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         stack.push_async_callback(recorder.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         artifacts = ArtifactReader(store, lambda: session)
-        git, trees = GitCache(root / "git"), Trees(root / "trees")
+        git, trees = GitCache(root / "git", max_size=settings.sources.git_max_size), Trees(root / "trees")
         await git.prepare()
         await trees.prepare()
         stack.callback(git.close)
@@ -168,9 +168,7 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         stack.push_async_callback(pool.aclose)
 
         wiring = Wiring(cache, queue)
-        secrets.subscribe(wiring.reference_changed)
-        pool.subscribe(wiring.member_changed)
-        pool.subscribe_to_records(wiring.record_changed)
+        _wire(wiring, secrets, git, pool)
         tools = Tools(
             client=client,
             cache=cache,
@@ -199,6 +197,14 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         stack.enter_context(metrics.registered(objects))
         cache.subscribe(metrics.forget)
         yield _Parts(secrets, watcher, _feed(cache), work, leadership)
+
+
+def _wire(wiring: Wiring, secrets: SecretReader, git: GitCache, pool: Pool) -> None:
+    """Let whoever notices something tell the wiring."""
+    secrets.subscribe(wiring.reference_changed)
+    git.subscribe(wiring.repository_moved)
+    pool.subscribe(wiring.member_changed)
+    pool.subscribe_to_records(wiring.record_changed)
 
 
 def _gauges(

@@ -86,6 +86,9 @@ class SourceSettings:
     artifact_retention_ttl: int = _setting(60, "Seconds that an artifact is kept after a newer one came.", minimum=0)
     artifact_retention_records: int = _setting(2, "Artifacts of an object that are kept however old.", minimum=1)
     storage_budget: int = _setting(0, "Bytes that all artifacts may take. Default: 0, the whole disk.", minimum=0)
+    git_max_size: int = _setting(
+        1 << 30, "Bytes that one fetch from Git may bring, and that the files of a commit may have.", minimum=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

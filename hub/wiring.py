@@ -51,6 +51,7 @@ class Route(NamedTuple):
 
 
 ROUTES = (
+    Route(GitRepository.KIND, sources.includes_of, sources.artifact_matters),
     Route(HelmChart.KIND, sources.source_of, sources.artifact_matters),
     Route(HelmRelease.KIND, release.chart_of, release.chart_matters),
     Route(HelmRelease.KIND, dependencies.keys_of, dependencies.became_ready),
@@ -70,6 +71,7 @@ REFERENCES = (
     Route(ImageRepository.KIND, images.references_of, lambda _old, _new: True),
     Route(ImageUpdateAutomation.KIND, images.signing_key_of, lambda _old, _new: True),
 )
+AT_PLACE = Route(GitRepository.KIND, sources.place_of, lambda _old, _new: True)
 OF_SECRET = Route(Member.KIND, inventory.secrets_of, lambda _old, _new: True)
 RECORD = Route(HelmRelease.KIND, release.record_of, lambda _old, _new: True)
 ON_MEMBER = Route(HelmRelease.KIND, release.member_of, lambda _old, new: release.misses_its_member(new))
@@ -82,7 +84,7 @@ class Wiring:
         self._cache = cache
         self._queue = queue
         self._soon = Debounce[Key](queue.add)
-        for route in (*ROUTES, *SOON, LAYERS, *REFERENCES, OF_SECRET, RECORD, ON_MEMBER):
+        for route in (*ROUTES, *SOON, LAYERS, *REFERENCES, AT_PLACE, OF_SECRET, RECORD, ON_MEMBER):
             cache.add_index(route.named, route.kind, route.looks_at)
         self._later = Debounce[Key](queue.add, quiet=1.0, limit=5.0)
         cache.subscribe(self.changed)
@@ -113,6 +115,11 @@ class Wiring:
         for route in (*REFERENCES, OF_SECRET):
             for user in self._cache.lookup(route.named, key):
                 self._soon.touch(user)
+
+    def repository_moved(self, url: str) -> None:
+        """Queue every GitRepository of a URL whose server said something new to one of them."""
+        for user in self._cache.lookup(AT_PLACE.named, Key(sources.PLACE, "", url)):
+            self._queue.add(user)
 
     def record_changed(self, namespace: str, secret: str, storage_namespace: str, name: str) -> None:
         """Queue the release whose records on a member somebody else changed."""

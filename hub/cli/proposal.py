@@ -15,8 +15,8 @@ from hub.cli.failures import Failed
 from hub.cli.packing import pack
 from hub.cli.relations import chart_key, source_key
 from hub.content import digest as digests
-from hub.content.gitauth import auth_of
-from hub.content.gitcache import Remote
+from hub.content.gitlogin import GitLogin
+from hub.content.gittree import GitTrees, Wanted
 from hub.content.package import ChartRequest
 from hub.content.refs import GitRef, RefError
 from hub.errors import HubError, NotFound
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hub.api.helm import HelmRelease
     from hub.cli.workbench import Workbench
     from hub.content.builder import ChartBuilder
+    from hub.content.gitcache import Remote
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -164,20 +165,21 @@ class Proposals:
             except (HubError, RefError) as error:
                 problem = error
                 continue
-            await self._bench.git.archive(remote, commit, target, repository.spec.ignore)
+            spec = repository.spec
+            wanted_files = Wanted(spec.ignore, tuple(spec.sparse_checkout), spec.recurse_submodules)
+            await GitTrees(self._bench.git).archive(remote, commit, target, wanted_files)
             return commit.id
         raise Failed(f"{repository.key} has no revision '{wanted}': {problem}", code=2) from problem
 
     async def _remote(self, repository: GitRepository) -> Remote:
         from hub.runtime.secrets import SecretReader
 
-        spec, data = repository.spec, {}
-        if spec.secret_ref is not None:
-            data = (
-                await SecretReader(self._bench.client).get(repository.metadata.namespace, spec.secret_ref.name)
-            ).data
-        needs_auth = spec.secret_ref is not None or spec.url.startswith("ssh://")
-        return Remote.of(spec.url, auth_of(spec.url, data) if needs_auth else None, spec.timeout.seconds)
+        secrets = SecretReader(self._bench.client)
+
+        async def read(namespace: str, name: str) -> dict[str, bytes]:
+            return (await secrets.get(namespace, name)).data
+
+        return await GitLogin().remote(repository, read)
 
 
 _READY = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": ""}

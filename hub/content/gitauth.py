@@ -67,9 +67,6 @@ class GitAuth:
     known_hosts: str = field(default="", repr=False)
     proxy: str = field(default="", repr=False)
 
-    def __bool__(self) -> bool:
-        return bool(self.username or self.password or self.bearer_token or self.key or self.identity)
-
     def redact(self, text: str) -> str:
         """Return the text without the secrets, and without user information in URLs."""
         proxy = unquote(urlsplit(self.proxy).password or "") if self.proxy else ""
@@ -151,7 +148,7 @@ def split_url(url: str, auth: GitAuth | None) -> tuple[str, GitAuth]:
     user = unquote(parts.username or "")
     if user.startswith("-"):
         raise ValueError("a user cannot begin with '-'")
-    given = auth or GitAuth()
+    given = auth if auth is not None else GitAuth()
     if parts.scheme == "ssh":
         user = user or "git"
         bare = urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}@{host}", query="", fragment=""))

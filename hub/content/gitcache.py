@@ -1,40 +1,51 @@
 """
 Git repositories over the network, each with one bare cache on disk that everybody who names its URL shares.
 
-A look that finds nothing new costs one ``git ls-remote``. A new commit is fetched alone, without history. Its files are
-read from the object store as they are: no checkout, no filters, no line-ending or export rules.
+A look that finds nothing new costs one ``git ls-remote``, and its answer serves everybody who asks the same with the
+same credentials, for as long as their interval. When an answer is another one than before, those are told at once. A
+new commit is fetched alone, without history, and only objects that the cache does not have yet are moved.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-import shutil
 import tempfile
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple
 
 from hub.content import digest as digests
-from hub.content import tarball
+from hub.content import giterrors
 from hub.content.git import GitError, GitFailed, GitRunner
-from hub.content.gitauth import GitAuth, opened, redact_urls, split_url
-from hub.content.ignore import SOURCE_IGNORE, IgnoreRules
+from hub.content.gitauth import GitAuth, opened, split_url
+from hub.content.gitbare import Bare, size_of, tidy
+from hub.content.gitobjects import Commit, parse_commit
 from hub.content.refs import GitRef, Head, RefError
 from hub.content.shared import Shared
+from hub.content.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
     from pathlib import Path
 
 MAX_SIZE = 1 << 30
-"""Bytes of all files of a commit together; a larger one is refused."""
 _MANY_PACKS = 40
-_UNUSED_DAYS = 14
 _LOCAL_TIMEOUT = 300.0
 """Seconds for runs that only read or write the cache: spec.timeout speaks of the server."""
 _HOST_RUNS = 8
 """Runs against one host at once: the next ones wait, so one slow server cannot take all threads."""
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at how much a fetch has brought."""
+_MAX_OUTPUT = 256 << 20
+_REMEMBERED = 10_000
+_FETCH = (
+    "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--update-shallow",
+)  # fmt: skip
+_REFUSED = re.compile(r"couldn't find remote ref|unadvertised object|not our ref")
+"""The server does not have, or does not give, what was asked for: the cache is not at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Remote:
     """A repository and how to get in.
 
     Attributes:
-        url: Without user information.
+        url: Without secrets.
         timeout: Seconds that one run of git may take.
     """
 
@@ -62,18 +73,9 @@ class Remote:
         return cls(bare, full, timeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit in the cache.
-
-    Attributes:
-        message: All of it.
-        time: Seconds since the epoch, as the committer's clock had it.
-    """
-
-    id: str
-    message: str
-    time: int
+class _Look(NamedTuple):
+    at: float
+    found: dict[str, str]
 
 
 class GitCache:
@@ -81,27 +83,37 @@ class GitCache:
 
     Args:
         root: Folder of its own; only one process uses it.
+        max_size: Bytes that one fetch may bring, and that the files of one commit may have together.
+        clock: Seconds; says how old an answer is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, max_size: int = MAX_SIZE, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
-        self._runner = GitRunner(root)
+        self.max_size = max_size
+        self._clock = clock
+        self.runner = GitRunner(root)
         self._looks: Shared[dict[str, str]] = Shared()
         self._fetches: Shared[Commit] = Shared()
+        self._remembered: OrderedDict[Hashable, _Look] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
         self._hosts: dict[str, asyncio.Semaphore] = {}
+        self._subscribers: list[Callable[[str], None]] = []
 
     async def prepare(self) -> None:
         """Remove what killed runs left behind, and caches that nobody used for two weeks."""
-        await asyncio.to_thread(_tidy, self._root)
+        await asyncio.to_thread(tidy, self._root)
 
     def close(self) -> None:
         """Let the threads go."""
-        self._runner.close()
+        self.runner.close()
 
-    async def resolve(self, remote: Remote, ref: GitRef) -> Head:
+    def subscribe(self, subscriber: Callable[[str], None]) -> None:
+        """Have ``subscriber(url)`` called when a server answers something else than before."""
+        self._subscribers.append(subscriber)
+
+    async def resolve(self, remote: Remote, ref: GitRef, max_age: float = 0.0) -> Head:
         """
-        Return what a reference stands for now, by asking the server.
+        Return what a reference stands for, by asking the server unless it answered within ``max_age`` seconds.
 
         Raises:
             GitFailed: It could not be asked, or has no such reference.
@@ -111,7 +123,7 @@ class GitCache:
         except RefError as error:
             raise GitFailed(f"failed to checkout and determine revision: {error}") from error
         try:
-            heads = ref.choose(await self._look(remote, patterns))
+            heads = ref.choose(await self._look(remote, patterns, max_age))
         except RefError as error:
             raise await self._missing(remote, error) from error
         if len(heads) == 1:
@@ -130,26 +142,6 @@ class GitCache:
             GitFailed: It could not be fetched.
         """
         return await self._fetches.run((remote.url, remote.auth, head), lambda: self._fetch(remote, head))
-
-    async def archive(self, remote: Remote, commit: Commit, target: Path, ignore: str | None = None) -> None:
-        """
-        Write the files of a fetched commit that ``ignore`` and the ignore files leave to a new ``.tar.gz``.
-
-        Raises:
-            GitFailed: The commit cannot be read, or is too large.
-        """
-        cache = self._cache(remote)
-        tree = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.id]
-        files = _parse_tree(await self._local(cache, tree))
-        rules = await self._rules(cache, files, ignore)
-        wanted = [file for file in files if not rules.ignores(file.path)]
-        if sum(file.size for file in wanted) > MAX_SIZE:
-            raise GitFailed(
-                f"the files of commit {commit.id} of '{remote.url}' are larger than {MAX_SIZE} bytes; "
-                "leave some out with spec.ignore"
-            )
-        wanted.sort(key=lambda file: file.path)
-        await self._read_blobs(cache, wanted, lambda blobs: _write(target, wanted, blobs))
 
     async def look(self, remote: Remote, ref: str) -> str:
         """
@@ -174,7 +166,7 @@ class GitCache:
 
         Args:
             remote: The repository.
-            arguments: Of git.
+            arguments: Of git; it must not fetch into the cache (see :mod:`hub.content.gitbare`).
             stdin: What git reads.
             env: More environment.
             online: git talks to the server, with what lets it in.
@@ -183,33 +175,85 @@ class GitCache:
             GitError: git said no.
             TimeoutError: It took too long.
         """
-        cache = self._cache(remote)
+        bare = self.bare(remote)
         with await asyncio.to_thread(tempfile.TemporaryFile) as file:
             if stdin is not None:
                 await asyncio.to_thread(file.write, stdin)
                 file.seek(0)
-            here = {**_at(cache), **(env or {})}
+            here = bare.env | (env or {})
             if not online:
-                return await self._runner.run(arguments, _read_all, timeout=_LOCAL_TIMEOUT, stdin=file, env=here)
-            host = self._hosts.setdefault(remote.url.split("/")[2], asyncio.Semaphore(_HOST_RUNS))
-            async with host, opened(remote.url, remote.auth) as access:
+                return await self.runner.run(arguments, _read_all, timeout=_LOCAL_TIMEOUT, stdin=file, env=here)
+            async with self._lock(bare):
+                await in_thread(bare.write_boundary)
+            async with self._host(remote), opened(remote.url, remote.auth) as access:
                 env, auth, patience = access.env | here, remote.auth, remote.timeout
                 try:
-                    return await self._runner.run(
+                    return await self.runner.run(
                         arguments, _read_all, timeout=patience, stdin=file, env=env, auth=auth, cwd=self._root
                     )
                 except GitError as error:
                     raise GitError(access.problem or error.text) from error
 
-    async def _look(self, remote: Remote, patterns: list[str]) -> dict[str, str]:
+    def bare(self, remote: Remote) -> Bare:
+        """Return the cache of a repository."""
+        return Bare(self._root, remote.url)
+
+    async def local(self, bare: Bare, arguments: Sequence[str], stdin: Sequence[str] = ()) -> bytes:
+        """
+        Return what git prints that only reads the cache.
+
+        Raises:
+            GitError: It said no.
+            GitFailed: It took too long, or printed too much.
+        """
+
+        async def run(file: BinaryIO | None) -> bytes:
+            return await self.runner.run(
+                arguments, _read_all, timeout=_LOCAL_TIMEOUT, env=bare.env, cwd=self._root, stdin=file
+            )
+
+        try:
+            if not stdin:
+                return await run(None)
+            with await asyncio.to_thread(tempfile.TemporaryFile) as file:
+                await asyncio.to_thread(file.writelines, [f"{line}\n".encode() for line in stdin])
+                file.seek(0)
+                return await run(file)
+        except TimeoutError as error:
+            raise GitFailed(f"git {arguments[0]} took longer than {_LOCAL_TIMEOUT:g}s") from error
+
+    async def damaged(self, remote: Remote, error: GitError) -> GitFailed:
+        """Throw away a cache that git cannot read, so that the next try fetches it afresh; return what to raise."""
+        bare = self.bare(remote)
+        async with self._lock(bare):
+            await in_thread(bare.discard)
+        return GitFailed(f"the cache of '{remote.url}' is damaged, and fetched again: {error.text}")
+
+    async def _look(self, remote: Remote, patterns: list[str], max_age: float = 0.0) -> dict[str, str]:
         """Ask the server for references; callers that ask the same at once share the answer."""
+        key = (remote.url, remote.auth, *patterns)
+        last = self._remembered.get(key)
+        if last is not None and self._clock() - last.at < max_age:
+            return last.found
 
         async def look() -> dict[str, str]:
+            at = self._clock()
             out = await self._remote(remote, "list remote for", ["ls-remote", "--quiet", "--", remote.url, *patterns])
             lines = (line.split("\t", 1) for line in out.decode("utf-8", "replace").splitlines())
-            return {pair[1]: pair[0] for pair in lines if len(pair) == 2}
+            found = {pair[1]: pair[0] for pair in lines if len(pair) == 2}
+            self._remember(key, _Look(at, found), remote.url)
+            return found
 
-        return await self._looks.run((remote.url, remote.auth, *patterns), look)
+        return await self._looks.run(key, look)
+
+    def _remember(self, key: Hashable, look: _Look, url: str) -> None:
+        before = self._remembered.pop(key, None)
+        self._remembered[key] = look
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        if before is not None and before.found != look.found:
+            for subscriber in self._subscribers:
+                subscriber(url)
 
     async def _missing(self, remote: Remote, error: RefError) -> GitFailed:
         """Return an error that says what the repository has instead."""
@@ -219,244 +263,135 @@ class GitCache:
         branches = sorted(name.removeprefix("refs/heads/") for name in known if name.startswith("refs/heads/"))
         listed = ", ".join(branches[:5]) + (", ..." if len(branches) > 5 else "")
         hint = f"; branches there: {listed}" if listed and "refs/heads/" in str(error) else ""
-        return _failed("clone", remote, f"{error}{hint}")
+        return giterrors.failed("clone", remote.url, f"{error}{hint}")
 
     async def _fetch(self, remote: Remote, head: Head) -> Commit:
-        cache = self._cache(remote)
-        async with self._lock(cache):
-            await self._ensure(cache)
-            if commit := await self._read_commit(cache, head.commit):
+        bare = self.bare(remote)
+        name = digests.hex_of(digests.of_parts(head.ref or head.commit))[:16]
+        async with self._lock(bare):
+            await asyncio.to_thread(bare.touch)
+            commit = await self._read(bare, head)
+            if commit is None:
+                commit = await self._download(remote, bare, head)
+            await in_thread(bare.keep, name, head.commit)
+            await self._pack(bare)
+            return commit
+
+    async def _download(self, remote: Remote, bare: Bare, head: Head) -> Commit:
+        """Try the ways in which a server may give a commit, the cheapest first."""
+        attempts = [(["--depth=1"], head.tag or head.commit, False)]
+        if head.ref:
+            attempts.insert(0, (["--depth=1"], head.ref, False))
+        else:
+            # A server that does not give single commits gives its branches, with all history.
+            attempts.append(([], f"refs/heads/{head.label}" if head.label else "refs/heads/*", True))
+        problem: GitFailed | None = None
+        for depth, source, afresh in attempts:
+            target = "refs/hub/*" if source.endswith("*") else "refs/hub/new"
+            arguments = [*_FETCH, *depth, "--", remote.url, f"+{source}:{target}"]
+            try:
+                await self._bring(remote, bare, arguments, afresh=afresh)
+            except _Unexplained as error:
+                problem = problem or error
+            if commit := await self._read(bare, head):
                 return commit
-            kept = f"refs/hub/{digests.hex_of(digests.of_parts(head.ref or head.commit))[:16]}"
-            attempts = [["--depth=1", head.commit]]
-            if head.ref:
-                attempts.insert(0, ["--depth=1", head.ref])
-            else:
-                # A server that does not give single commits gives its branches.
-                attempts.append([f"refs/heads/{head.label}" if head.label else "refs/heads/*"])
-            error: GitFailed | None = None
-            for *depth, source in attempts:
-                target = f"{kept}/*" if source.endswith("*") else kept
-                refspec = f"+{source}:{target}"
-                try:
-                    await self._download(cache, remote, [*depth, "--", remote.url, refspec])
-                except GitFailed as failed:
-                    error = error or failed
-                    continue
-                if commit := await self._read_commit(cache, head.commit):
-                    return commit
-            raise error or _failed("clone", remote, f"commit '{head.commit}' is not there any more")
+        raise problem or giterrors.failed("clone", remote.url, f"commit '{head.commit}' is not there any more")
 
-    async def _download(self, cache: Path, remote: Remote, arguments: list[str]) -> None:
-        flags = [
-            "--quiet",
-            "--force",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--update-shallow",
-        ]
-        fetch = ["fetch", *flags, *arguments]
+    async def _bring(self, remote: Remote, bare: Bare, arguments: list[str], *, afresh: bool) -> None:
         try:
-            await self._remote(remote, "clone", fetch, cache)
-        except GitFailed as error:
-            # A cache that a power cut damaged mends by starting over; anything else fails again.
-            if not _DAMAGED.search(error.message):
+            await self._bring_once(remote, bare, arguments, afresh=afresh, replace=False)
+        except _Unexplained as error:
+            # The server answers, and git does not like what it has together with what came: then without the cache.
+            if afresh or _REFUSED.search(error.message) or not await asyncio.to_thread(bare.commits):
                 raise
-            await asyncio.to_thread(shutil.rmtree, cache, ignore_errors=True)
-            await self._ensure(cache)
-            await self._remote(remote, "clone", fetch, cache)
-        finally:
-            await asyncio.to_thread(_unlock, cache)
-        if await asyncio.to_thread(lambda: sum(1 for _ in cache.glob("objects/pack/*.pack"))) > _MANY_PACKS:
-            await self._local(cache, ["gc", "--quiet", "--prune=1.hour.ago"])
+            with contextlib.suppress(GitFailed):
+                await self._bring_once(remote, bare, arguments, afresh=True, replace=True)
+                return
+            raise error from None
 
-    async def _read_commit(self, cache: Path, commit: str) -> Commit | None:
-        show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%B", f"{commit}^{{commit}}"]
-        try:
-            out = await self._runner.run(["-C", str(cache), *show], _read_all, timeout=_LOCAL_TIMEOUT, env=_at(cache))
-        except GitError:
+    async def _bring_once(
+        self, remote: Remote, bare: Bare, arguments: list[str], *, afresh: bool, replace: bool
+    ) -> None:
+        async with _entered(bare.fetching(afresh=afresh)) as folder:
+            await self._remote(remote, "clone", arguments, folder)
+            await in_thread(bare.adopt, folder, afresh=replace)
+
+    async def _pack(self, bare: Bare) -> None:
+        if await asyncio.to_thread(bare.packs) <= _MANY_PACKS:
+            return
+        await in_thread(bare.forget_old)
+        with contextlib.suppress(GitError, GitFailed):  # of no use to the caller, who has his commit
+            await self.local(bare, ["repack", "-a", "-d", "-q"])
+
+    async def _read(self, bare: Bare, head: Head) -> Commit | None:
+        """Return the commit of a head if everything of it is here."""
+        if not await asyncio.to_thread((bare.path / "HEAD").exists):
             return None
-        except TimeoutError as error:
-            raise GitFailed(f"git did not read commit '{commit}' within {_LOCAL_TIMEOUT:g}s") from error
-        _, when, message = out.decode("utf-8", "replace").split("\0", 2)
-        return Commit(commit, message.rstrip("\n"), int(when))
-
-    async def _rules(self, cache: Path, files: list[_File], ignore: str | None) -> IgnoreRules:
-        named = [file for file in files if file.path.rpartition("/")[2] == SOURCE_IGNORE]
-        texts: dict[str, str] = {}
-
-        def read(blobs: Iterator[IO[bytes]]) -> None:
-            for file, blob in zip(named, blobs, strict=True):
-                texts[file.path.rpartition("/")[0]] = blob.read(file.size).decode("utf-8", "replace")
-
-        if named:
-            await self._read_blobs(cache, named, read)
-        return IgnoreRules(texts, ignore)
-
-    async def _read_blobs(self, cache: Path, files: list[_File], read: Callable[[Iterator[IO[bytes]]], None]) -> None:
-        """Stream the content of files, in their order, through ``read``, which takes exactly ``size`` bytes of each."""
-        with await asyncio.to_thread(tempfile.TemporaryFile) as wanted:
-            await asyncio.to_thread(wanted.writelines, [f"{file.blob}\n".encode() for file in files])
-            wanted.seek(0)
-            try:
-                await self._runner.run(
-                    ["cat-file", "--batch", "--buffer"],
-                    lambda out: read(_blobs(out, files)),
-                    timeout=_LOCAL_TIMEOUT,
-                    stdin=wanted,
-                    env=_at(cache),
-                )
-            except GitError as error:
-                raise GitFailed(f"cannot read the files of a fetched commit: {error.text}") from error
-            except TimeoutError as error:
-                raise GitFailed(f"git did not read a commit within {_LOCAL_TIMEOUT:g}s") from error
-
-    async def _ensure(self, cache: Path) -> None:
-        if not await asyncio.to_thread((cache / "HEAD").exists):
-            await asyncio.to_thread(lambda: cache.mkdir(parents=True, exist_ok=True))
-            await self._local(cache, ["init", "--quiet", "--bare", "--initial-branch=main", str(cache)])
-        await asyncio.to_thread((cache / "HEAD").touch)  # says when the cache was used last
-
-    async def _local(self, cache: Path, arguments: list[str]) -> bytes:
+        wanted = [head.commit, *([head.tag] if head.tag else [])]
         try:
-            return await self._runner.run(arguments, _read_all, timeout=_LOCAL_TIMEOUT, env=_at(cache))
-        except GitError as error:
-            raise GitFailed(f"git {arguments[0]} failed in the cache: {error.text}") from error
-        except TimeoutError as error:
-            raise GitFailed(f"git {arguments[0]} took longer than {_LOCAL_TIMEOUT:g}s") from error
+            out = await self.local(bare, ["cat-file", "--batch"], wanted)
+            return parse_commit(out, head)
+        except (GitError, ValueError):
+            return None
 
-    async def _remote(self, remote: Remote, verb: str, arguments: list[str], cache: Path | None = None) -> bytes:
-        host = remote.url.split("/")[2]
-        async with (
-            self._hosts.setdefault(host, asyncio.Semaphore(_HOST_RUNS)),
-            opened(remote.url, remote.auth) as access,
-        ):
-            env = access.env | (_at(cache) if cache else {})
+    async def _remote(self, remote: Remote, verb: str, arguments: list[str], folder: Path | None = None) -> bytes:
+        async with self._host(remote), opened(remote.url, remote.auth) as access:
+            env = access.env | ({"GIT_DIR": str(folder)} if folder else {})
+            run = self.runner.run(
+                arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root
+            )
             try:
-                return await self._runner.run(
-                    arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root
-                )
+                return await (self._watched(run, folder, remote) if folder else run)
             except GitError as error:
-                raise _failed(verb, remote, access.problem or explain(error.text, remote)) from error
+                if access.problem:
+                    raise giterrors.failed(verb, remote.url, access.problem) from error
+                why = await giterrors.explain(error.text, remote.url, remote.auth)
+                failed = giterrors.failed(verb, remote.url, why)
+                raise (failed if giterrors.is_known(error.text) else _Unexplained(failed.message)) from error
             except TimeoutError as error:
                 why = f"no answer within {remote.timeout:g}s; raise spec.timeout, or look at the server"
-                raise _failed(verb, remote, why) from error
+                raise giterrors.failed(verb, remote.url, why) from error
 
-    def _cache(self, remote: Remote) -> Path:
-        return self._root / f"{digests.hex_of(digests.of_parts(remote.url))[:32]}.git"
+    async def _watched(self, run: Awaitable[bytes], folder: Path, remote: Remote) -> bytes:
+        """Stop a fetch that brings too much."""
+        task = asyncio.ensure_future(run)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_LOOK_EVERY)
+                if await asyncio.to_thread(size_of, folder) > self.max_size:
+                    why = (
+                        f"it is larger than {self.max_size >> 20} MiB; raise the hub's --git-max-size, "
+                        "or take what is large out of the repository"
+                    )
+                    raise giterrors.failed("clone", remote.url, why)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
-    def _lock(self, cache: Path) -> asyncio.Lock:
-        return self._locks.setdefault(cache.name, asyncio.Lock())
+    def _host(self, remote: Remote) -> asyncio.Semaphore:
+        return self._hosts.setdefault(remote.url.split("/")[2], asyncio.Semaphore(_HOST_RUNS))
 
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: str
-    blob: str
-    size: int
-    executable: bool
-
-
-_DAMAGED = re.compile(
-    r"corrupt|bad object|not a git repository: '|unable to read|missing (blob|tree|commit)|is empty"
-    # What a kill left in the cache can also make client and server talk past each other (seen with git 2.39).
-    r"|expected '(acknowledgments|shallow-info|packfile)'|did not send all necessary objects|unresolved delta"
-)
-_EXPLAINED = (
-    (
-        r"Authentication failed|could not read (Username|Password)|error: 40[13]|terminal prompts disabled",
-        "authentication required: {refused}",
-    ),
-    (
-        r"error: 30[1278]",
-        "the server redirects, which is not followed with a bearer token: set spec.url to the address it names",
-    ),
-    (
-        r"repository '.*' not found|error: 404",
-        "repository not found: check spec.url, and that the credentials may read it",
-    ),
-    (
-        r"is this a git repository|not a git repository|invalid server response|protocol error|bad line length",
-        "the server does not answer as a git server: check spec.url",
-    ),
-    (r"Could not resolve host", "the host name cannot be resolved: check spec.url and DNS"),
-    (
-        r"SSL certificate problem|certificate",
-        "the server's certificate is not trusted: give its CA as 'ca.crt' in the Secret",
-    ),
-    (r"Failed to connect|Couldn't connect|Connection refused", "the server does not accept connections"),
-    (r"transport '.*' not allowed", "the URL scheme is not supported: use http or https"),
-)
+    def _lock(self, bare: Bare) -> asyncio.Lock:
+        return self._locks.setdefault(bare.path.name, asyncio.Lock())
 
 
-def explain(text: str, remote: Remote) -> str:
-    """Turn what git printed when it talked to a server into cause and way out; what git said stays at the end."""
-    said = redact_urls(" ".join(line.removeprefix("fatal: ") for line in text.splitlines() if line.strip()))
-    for pattern, cause in _EXPLAINED:
-        if re.search(pattern, text):
-            refused = (
-                "the server refused the username and password of the Secret"
-                if remote.auth
-                else "name a Secret with 'username' and 'password' in spec.secretRef"
-            )
-            return f"{cause.format(refused=refused)} ({said})"
-    return said
+class _Unexplained(GitFailed):
+    """git failed for a reason that may lie in the cache."""
 
 
-def _failed(verb: str, remote: Remote, why: str) -> GitFailed:
-    return GitFailed(f"failed to checkout and determine revision: unable to {verb} '{remote.url}': {why}")
-
-
-def _at(cache: Path) -> dict[str, str]:
-    return {"GIT_DIR": str(cache)}
+@contextlib.asynccontextmanager
+async def _entered(folder: contextlib.AbstractContextManager[Path]) -> AsyncIterator[Path]:
+    """Enter and leave a context that blocks, in threads."""
+    path = await in_thread(folder.__enter__)
+    try:
+        yield path
+    finally:
+        await asyncio.shield(asyncio.to_thread(folder.__exit__, None, None, None))
 
 
 def _read_all(out: IO[bytes]) -> bytes:
-    return out.read()
-
-
-def _parse_tree(out: bytes) -> list[_File]:
-    """Take the regular files of ``git ls-tree --long``: links and submodules do not travel."""
-    files = []
-    for line in out.decode("utf-8", "surrogateescape").split("\0"):
-        meta, _, path = line.partition("\t")
-        fields = meta.split()
-        if fields and fields[0] in {"100644", "100755", "100664"}:
-            if any(part in {"", ".", ".."} for part in path.split("/")):
-                raise GitFailed(f"the repository holds a file with an unsafe name: {path!r}")
-            files.append(_File(path, fields[2], int(fields[3]), executable=fields[0] == "100755"))
-    return files
-
-
-def _blobs(out: IO[bytes], files: list[_File]) -> Iterator[IO[bytes]]:
-    """Yield the stream at the start of each file's content, as ``git cat-file --batch`` prints them."""
-    for file in files:
-        header = out.readline().split()
-        if len(header) != 3 or int(header[2]) != file.size:
-            raise GitError(f"'{file.path}' is missing from the cache")
-        yield out
-        out.read(1)  # the line feed behind every content
-
-
-def _write(target: Path, files: list[_File], blobs: Iterator[IO[bytes]]) -> None:
-    with tarball.writing(target) as writer:
-        for file, blob in zip(files, blobs, strict=True):
-            writer.add(file.path, blob, file.size, executable=file.executable)
-
-
-def _unlock(cache: Path) -> None:
-    """Remove the locks of a run that was killed; the caller holds the cache, so nobody else's are there."""
-    for pattern in ("*.lock", "refs/hub/**/*.lock", "objects/pack/tmp_*"):
-        for path in cache.glob(pattern):
-            path.unlink(missing_ok=True)
-
-
-def _tidy(root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    for cache in root.glob("*.git"):
-        head = cache / "HEAD"
-        if not head.exists() or time.time() - head.stat().st_mtime > _UNUSED_DAYS * 86400:
-            shutil.rmtree(cache, ignore_errors=True)
-        else:
-            _unlock(cache)
+    data = out.read(_MAX_OUTPUT)
+    if len(data) == _MAX_OUTPUT:
+        raise GitFailed(f"git printed more than {_MAX_OUTPUT >> 20} MiB: the repository is too large")
+    return data

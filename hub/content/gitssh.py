@@ -9,6 +9,7 @@ docs/design/0003-git.md.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import functools
 import json
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 import asyncssh
 from python_socks import ProxyError
@@ -173,7 +175,41 @@ class SshDoor:
     async def _tunnel(self, host: str, port: int) -> socket.socket | None:
         if not self._auth.proxy:
             return None
-        return await Proxy.from_url(self._auth.proxy).connect(dest_host=host, dest_port=port)
+        if self._auth.proxy.startswith("socks5:"):
+            return await Proxy.from_url(self._auth.proxy).connect(dest_host=host, dest_port=port)
+        return await _tunnel_by_http(self._auth.proxy, host, port)
+
+
+async def _tunnel_by_http(proxy: str, host: str, port: int) -> socket.socket:
+    """
+    Return a connection through an HTTP proxy.
+
+    The answer is read to its last byte and not beyond: an ssh server speaks first, and python-socks would lose that.
+    """
+    parts = urlsplit(proxy)
+    if parts.scheme != "http":
+        raise ProxyError(f"ssh goes through http:// and socks5:// proxies, not through {parts.scheme}://")
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
+    link = socket.socket(found[0][0], socket.SOCK_STREAM)
+    try:
+        link.settimeout(0)
+        await loop.sock_connect(link, found[0][4])
+        login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
+        if parts.username:
+            lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")
+        await loop.sock_sendall(link, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n") and len(answer) < _CHUNK and (byte := await loop.sock_recv(link, 1)):
+            answer += byte
+        status = answer.split(b" ", 2)[1:2]
+        if status != [b"200"]:
+            raise ProxyError(f"it answered {_one_line(answer.splitlines()[0] if answer else b'') or 'nothing'}")
+    except BaseException:
+        link.close()
+        raise
+    return link
 
 
 async def _copy(source: _Readable, target: _Writable) -> None:
@@ -195,6 +231,8 @@ async def _first(source: _Readable) -> bytes:
 @functools.lru_cache(maxsize=64)
 def _keys(identity: str, passphrase: str, known_hosts: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
     """Parse key and hosts; blocks while a passphrase is stretched."""
+    if not identity:
+        raise AuthInvalid("invalid 'ssh' auth option: 'identity' is required")
     try:
         key = asyncssh.import_private_key(identity, passphrase or None)
     except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.content.git import GitError
-from hub.content.gitcache import explain
+from hub.content.giterrors import cause_of
 from hub.errors import Transient
 
 if TYPE_CHECKING:
@@ -225,9 +225,13 @@ def _push_failed(remote: Remote, text: str) -> WriteFailed:
             "is the branch protected? push to another one with spec.git.push.branch, or allow this user to push"
         )
     if re.search(r"error: 403|permission|not allowed to push|read[- ]only|denied", text, re.IGNORECASE):
-        why = explain(text, remote) if "error: 403" not in text else f"the credentials may not write ({_short(text)})"
+        why = (
+            cause_of(text, remote.auth)
+            if "error: 403" not in text
+            else f"the credentials may not write ({_short(text)})"
+        )
         return WriteFailed(f"{start}: {why}; give the GitRepository a Secret whose user or key may push")
-    return WriteFailed(f"{start}: {explain(text, remote)}")
+    return WriteFailed(f"{start}: {cause_of(text, remote.auth)}")
 
 
 def _short(text: str) -> str:

@@ -96,11 +96,13 @@ class Head:
     Attributes:
         label: What the revision begins with; empty for a bare commit.
         ref: Full name to fetch it by; empty when only the commit is known.
+        tag: The tag object that the reference names; empty unless it is an annotated tag.
     """
 
     commit: str
     label: str
     ref: str
+    tag: str = ""
 
     @property
     def revision(self) -> str:
@@ -131,7 +133,10 @@ def _peeled(name: str) -> list[str]:
 
 
 def _head(advertised: Mapping[str, str], ref: str, label: str) -> Head:
-    commit = advertised.get(f"{ref}^{{}}") or advertised.get(ref)
-    if commit is None:
+    named, peeled = advertised.get(ref), advertised.get(f"{ref}^{{}}")
+    if named is None:
         raise RefError(f"couldn't find remote ref '{ref}'")
-    return Head(commit, label, ref)
+    commit = peeled or named
+    if not _SHA1.match(commit):
+        raise RefError(f"'{ref}' names '{commit}': only repositories with SHA-1 object names are supported")
+    return Head(commit, label, ref, named if peeled else "")

@@ -195,7 +195,7 @@ class GitServer:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-            await asyncio.gather(feeding, process.wait(), return_exceptions=True)
+            await asyncio.gather(feeding, _ended(process), return_exceptions=True)
 
     def _cgi(self, request: web.Request, path: str) -> dict[str, str]:
         return {
@@ -305,6 +305,13 @@ async def _answer(request: web.Request, process: asyncio.subprocess.Process) -> 
         await response.write(chunk)
     await response.write_eof()
     return response
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process; what it still prints is read, for it has not ended before its pipes have."""
+    while process.stdout is not None and await process.stdout.read(_CHUNK):
+        pass
+    await process.wait()
 
 
 async def _headers(output: asyncio.StreamReader) -> AsyncIterator[tuple[str, str]]:

@@ -9,7 +9,8 @@ from hub.api.source import GitRepository
 from hub.content.commitsign import BadKeyError, openpgp, ssh
 from hub.content.gitauth import AuthInvalid, GitAuth, auth_of
 from hub.content.gitcache import Remote
-from hub.errors import ApiError, NotFound, Transient, Waiting
+from hub.content.gitlogin import GitLogin
+from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,7 @@ class Repositories:
         self._cache = cache
         self._secrets = secrets
         self._access = access
+        self._login = GitLogin()
 
     def source(self, automation: ImageUpdateAutomation) -> GitRepository:
         """
@@ -65,8 +67,7 @@ class Repositories:
         """
         spec, namespace = source.spec, source.metadata.namespace
         if spec.provider not in {None, "generic"}:
-            message = f"failed configuring source manager: provider '{spec.provider}' of the GitRepository"
-            raise Transient(SOURCE_FAILED, f"{message} is not supported yet for writing: use 'generic' with a Secret")
+            return await self._by_provider(source)
         data = await self._secret(namespace, spec.secret_ref.name) if spec.secret_ref is not None else None
         proxy = await self._secret(namespace, spec.proxy_secret_ref.name) if spec.proxy_secret_ref is not None else None
         try:
@@ -77,6 +78,15 @@ class Repositories:
         except ValueError as error:
             message = f"failed configuring source manager: '{spec.url}' cannot be used: {error}"
             raise Transient(SOURCE_FAILED, message) from error
+
+    async def _by_provider(self, source: GitRepository) -> Remote:
+        async def read(namespace: str, name: str) -> Mapping[str, bytes]:
+            return (await self._secrets.get(namespace, name)).data
+
+        try:
+            return await self._login.remote(source, read)
+        except (Stalled, Transient) as error:
+            raise Transient(SOURCE_FAILED, f"failed configuring source manager: {error.message}") from error
 
     async def signer(self, namespace: str, key: SigningKey | None) -> Signer | None:
         """

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from hub.api.meta import Key, LocalRef, Resource
 from hub.api.repositories import Bucket, HelmRepository, OCIRepository
 from hub.api.source import GitRepository, HelmChart, SourceStatus
+from hub.content.gitauth import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 READERS = (GitRepository.KIND, HelmRepository.KIND, OCIRepository.KIND, Bucket.KIND, HelmChart.KIND)
 """Kinds that read Secrets."""
+PLACE = "place of a Git repository"
+"""Stands for the kind of a key that is no object: the name is a URL."""
 
 
 def source_of(chart: Resource) -> Iterable[Key]:
@@ -32,6 +36,20 @@ def references_of(source: Resource) -> Iterable[Key]:
     for name in ("secret_ref", "trusted_root_secret_ref"):
         if isinstance(ref := getattr(verification, name, None), LocalRef):
             yield Key("Secret", namespace, ref.name)
+
+
+def includes_of(repository: Resource) -> Iterable[Key]:
+    """Return the repositories whose artifacts a repository includes."""
+    if isinstance(repository, GitRepository):
+        for one in repository.spec.include:
+            yield Key(GitRepository.KIND.name, repository.metadata.namespace, one.repository.name)
+
+
+def place_of(repository: Resource) -> Iterable[Key]:
+    """Return where a repository is: those at the same place learn together that it moved."""
+    if isinstance(repository, GitRepository):
+        with contextlib.suppress(ValueError):
+            yield Key(PLACE, "", split_url(repository.spec.url, None)[0])
 
 
 def artifact_matters(old: Resource | None, new: Resource | None) -> bool:

@@ -13,23 +13,15 @@ import pytest
 from aiohttp import web
 
 from hub.content import git as git_module
-from hub.content import gitcache
 from hub.content.git import GitFailed
 from hub.content.gitauth import GitAuth
 from hub.content.gitcache import GitCache, Remote
+from hub.content.gittree import GitTrees, Wanted
 from hub.content.refs import GitRef
 from hub.dev.gitserver import Fault, GitServer, run_git
 
 MASTER = GitRef(branch="master")
 PASSWORD = "s3cret/p@ss:w%rd"
-
-
-@pytest.fixture
-async def cache(tmp_path):
-    made = GitCache(tmp_path / "cache")
-    await made.prepare()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -47,7 +39,7 @@ def remote(server: GitServer, name: str = "app", auth: GitAuth | None = None, ti
 
 async def files(cache, at, commit, tmp_path, **more) -> dict[str, bytes]:
     target = tmp_path / "archive.tar.gz"
-    await cache.archive(at, commit, target, **more)
+    await GitTrees(cache).archive(at, commit, target, Wanted(**more))
     with tarfile.open(target) as tar:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}
 
@@ -83,8 +75,12 @@ async def test_new_commits_arrive_without_history(cache, repo, tmp_path):
     assert head.commit == newest
     commit = await cache.fetch(at, head)
     assert (await files(cache, at, commit, tmp_path))["a.txt"] == b"change 2"
-    log = await run_git("rev-list", "--count", newest, cwd=cache._cache(at))
-    assert log.strip() == "1"
+    assert await commits_in(cache, at) == {repo.first, newest}
+
+
+async def commits_in(cache, at) -> set[str]:
+    listed = await run_git("cat-file", "--batch-all-objects", "--batch-check", cwd=cache.bare(at).path)
+    return {line.split()[0] for line in listed.splitlines() if " commit " in line}
 
 
 async def test_callers_at_once_share_the_look_and_the_fetch(cache, repo):
@@ -184,7 +180,7 @@ async def test_the_same_commit_gives_the_same_bytes(cache, repo, tmp_path):
     at = remote(repo)
     commit = await cache.fetch(at, await cache.resolve(at, MASTER))
     for name in ("1", "2"):
-        await cache.archive(at, commit, tmp_path / name)
+        await GitTrees(cache).archive(at, commit, tmp_path / name, Wanted())
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
@@ -385,24 +381,10 @@ async def test_a_bearer_token_is_sent(cache, repo):
     await runner.cleanup()
 
 
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("fatal: expected 'acknowledgments'", True),
-        ("fatal: remote did not send all necessary objects", True),
-        ("fatal: bad object refs/heads/main", True),
-        ("fatal: Authentication failed for 'http://127.0.0.1/x.git/'", False),
-        ("fatal: unable to access 'http://127.0.0.1/x.git/': Connection refused", False),
-    ],
-)
-def test_which_failures_a_fresh_cache_may_mend(text, want):
-    assert bool(gitcache._DAMAGED.search(text)) is want
-
-
 async def test_a_damaged_or_half_made_cache_mends_itself(cache, repo, tmp_path):
     at = remote(repo)
     await cache.fetch(at, await cache.resolve(at, MASTER))
-    folder = cache._cache(at)
+    folder = cache.bare(at).path
     for pack in folder.glob("objects/pack/*"):
         pack.chmod(0o600)
         pack.write_bytes(b"damaged")

@@ -5,25 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from git_kit import Authority, SshGitServer, TlsGitServer, ssh_key
+from git_kit import Authority, ConnectProxy, SshGitServer, TlsGitServer, ssh_key
 
 from hub.content.git import GitFailed, GitRunner
 from hub.content.gitauth import AuthInvalid, GitAuth, auth_of, opened, split_url
-from hub.content.gitcache import GitCache, Remote
+from hub.content.gitcache import Remote
 from hub.content.refs import GitRef
 from hub.dev.gitserver import run_git
 
 MASTER = GitRef(branch="master")
 SECRET = "s3cret/p@ss:w%rd"
 HTTP, SSH = "https://host/x", "ssh://git@host/x"
-
-
-@pytest.fixture
-async def cache(tmp_path):
-    made = GitCache(tmp_path / "cache")
-    await made.prepare()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(
@@ -211,11 +203,33 @@ async def test_an_encrypted_key(cache, shell, form):
             await cache.resolve(Remote.of(shell.url("app"), login(shell, passphrase=passphrase), 20.0), MASTER)
 
 
-async def test_the_proxy_secret_reaches_neither_arguments_nor_messages(cache, shell):
-    at = Remote.of(shell.url("app"), login(shell, proxy=f"http://u:{SECRET[:6]}@127.0.0.1:1"), 20.0)
-    with pytest.raises(GitFailed) as caught:
-        await cache.resolve(at, MASTER)
-    assert SECRET[:6] not in caught.value.message
+@pytest.fixture(autouse=True)
+def _all_hosts_are_beyond_the_proxy(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def test_through_a_proxy(cache, shell, tmp_path, authority):
+    proxy = {"username": b"me", "password": SECRET.encode()}
+    async with ConnectProxy("me", SECRET) as through, TlsGitServer(shell.root, authority.issue()) as web_server:
+        proxy["address"] = through.url.encode()
+        for server, data in (
+            (shell, {"identity": shell.identity.encode(), "known_hosts": shell.known_hosts.encode()}),
+            (web_server, {"ca.crt": authority.pem.encode()}),
+        ):
+            at = Remote.of(server.url("app"), auth_of(server.url("app"), data, proxy), 20.0)
+            through.asked.clear()
+            assert (await cache.fetch(at, await cache.resolve(at, MASTER))).id == shell.first
+            assert set(through.asked) == {at.url.split("/")[2].rpartition("@")[2]}
+
+
+async def test_a_proxy_that_does_not_let_us_through(cache, shell, authority):
+    async with ConnectProxy("me", "another") as through, TlsGitServer(shell.root, authority.issue()) as web_server:
+        proxy = through.url.replace("://", f"://me:{SECRET[:6]}@")
+        for server, auth in ((shell, login(shell, proxy=proxy)), (web_server, GitAuth(ca=authority.pem, proxy=proxy))):
+            with pytest.raises(GitFailed, match=r"the proxy (refused|did not let us through)") as caught:
+                await cache.resolve(Remote.of(server.url("app"), auth, 20.0), MASTER)
+            assert SECRET[:6] not in caught.value.message
 
 
 @pytest.mark.parametrize(

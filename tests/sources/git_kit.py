@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
 import ipaddress
@@ -11,12 +12,13 @@ import ssl
 from typing import TYPE_CHECKING
 
 import asyncssh
+import pysequoia
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hub.dev.gitserver import GitServer
+from hub.dev.gitserver import GitServer, run_git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +35,15 @@ class Authority:
         self._cert = self._sign(self._name, self._key, days=30, ca=True)
         self.pem = self._cert.public_bytes(serialization.Encoding.PEM).decode()
 
+    def as_server(self):
+        """Return the authority's own certificate and key, for a server whose certificate is signed by itself."""
+        return self.pem, _pem(self._key)
+
     def issue(self, name="127.0.0.1", *, days=30):
         """Return certificate and key as PEM; negative days make one that has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         cert = self._sign(x509.Name([x509.NameAttribute(_NAME, name)]), key, days=days)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return cert.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+        return cert.public_bytes(serialization.Encoding.PEM).decode(), _pem(key)
 
     def _sign(self, subject, key, *, days, ca=False):
         now = dt.datetime.now(dt.UTC)
@@ -61,6 +64,11 @@ class Authority:
                 names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
                 builder = builder.add_extension(names, critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _pem(key):
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 class TlsGitServer(GitServer):
@@ -181,3 +189,92 @@ def ssh_key(passphrase=None, form="openssh"):
     """Return a new key, and its text as a Secret holds it."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     return key, key.export_private_key(form, passphrase).decode()
+
+
+class PgpKey:
+    """An OpenPGP key that signs; ``public`` is what a Secret holds."""
+
+    def __init__(self, name="dev@example.com"):
+        self._key = pysequoia.Tsk.generate(name)
+        self.public = str(self._key.extract_certificate()).encode()
+
+    def sign(self, payload):
+        return pysequoia.sign(self._key.signer(), payload, mode=pysequoia.SignatureMode.DETACHED)
+
+
+class SshSigner:
+    """An ssh key that signs; ``public`` is what a Secret holds."""
+
+    def __init__(self, namespace="git"):
+        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._namespace = namespace
+        self.public = self._key.export_public_key()
+
+    def sign(self, payload):
+        return asyncssh.create_sshsig(self._key, payload, namespace=self._namespace)
+
+
+async def sign_head(bare: Path, key, branch="master") -> str:
+    """Replace the newest commit of a branch by the same one, signed; return its hash."""
+    raw = (await run_git("cat-file", "commit", branch, cwd=bare)).encode()
+    header, _, message = raw.partition(b"\n\n")
+    signature = b"\n ".join(key.sign(raw).strip().split(b"\n"))
+    commit = await _write(bare, "commit", header + b"\ngpgsig " + signature + b"\n\n" + message)
+    await run_git("update-ref", f"refs/heads/{branch}", commit, cwd=bare)
+    return commit
+
+
+async def sign_tag(bare: Path, key, tag: str, commit: str, *, named: str = "") -> str:
+    """Make an annotated tag, signed unless ``key`` is None; return the hash of the tag object."""
+    head = f"object {commit}\ntype commit\ntag {named or tag}\ntagger Example <example@hubctl.io> 1700000000 +0000"
+    payload = f"{head}\n\nRelease\n".encode()
+    made = await _write(bare, "tag", payload + (key.sign(payload).strip() + b"\n" if key else b""))
+    await run_git("update-ref", f"refs/tags/{tag}", made, cwd=bare)
+    return made
+
+
+async def _write(bare: Path, kind: str, data: bytes) -> str:
+    file = bare / "object-to-be"
+    file.write_bytes(data)
+    made = await run_git("hash-object", "-t", kind, "-w", str(file), cwd=bare)
+    file.unlink()
+    return made.strip()
+
+
+class ConnectProxy:
+    """
+    An HTTP proxy that opens tunnels for those who log in.
+
+    Attributes:
+        asked: The hosts and ports that somebody wanted to get to.
+    """
+
+    def __init__(self, username="", password=""):
+        self.asked = []
+        self._wanted = base64.b64encode(f"{username}:{password}".encode()).decode() if username else ""
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+
+    async def _serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        verb, place, _ = head.split(" ", 2)
+        if verb != "CONNECT" or (self._wanted and self._wanted not in head):
+            lines = (b"HTTP/1.1 407 Who are you", b"Proxy-Authenticate: Basic realm=x", b"Connection: close", b"", b"")
+            writer.write(b"\r\n".join(lines))
+            writer.close()
+            return
+        self.asked.append(place)
+        host, _, port = place.rpartition(":")
+        there_reader, there_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        copies = [asyncio.create_task(_copy(*pair)) for pair in ((reader, there_writer), (there_reader, writer))]
+        await asyncio.wait(copies)
+        await asyncio.gather(*copies, return_exceptions=True)
+        there_writer.close()
+        writer.close()

@@ -64,6 +64,7 @@ class Sources:
         cache, queue = Cache(), Queue()
         wiring = Wiring(cache, queue)
         secrets.subscribe(wiring.reference_changed)
+        self.git.subscribe(wiring.repository_moved)
         artifacts = ArtifactReader(self.store, lambda: self.session)
         tools = SourceTools(
             secrets,

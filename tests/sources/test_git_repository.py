@@ -195,12 +195,29 @@ async def test_credentials(sources, repo, caplog):
     [
         pytest.param({"url": "http:///x"}, "URLInvalid", "failed to parse url 'http:///x': no host", id="no host"),
         pytest.param(
-            {"verify": {"secretRef": {"name": "keys"}}},
-            "UnsupportedField",
-            "spec.verify is not supported yet",
-            id="verify",
+            {"verify": {"mode": "Tag", "secretRef": {"name": "keys"}}},
+            "InvalidVerificationMode",
+            "cannot verify tag object's signature if a tag reference is not specified",
+            id="a tag to verify, and none is named",
         ),
-        pytest.param({"recurseSubmodules": True}, "UnsupportedField", "spec.recurseSubmodules", id="submodules"),
+        pytest.param(
+            {"provider": "github"},
+            "InvalidProviderConfiguration",
+            "secretRef with github app data must be specified when provider is set to github",
+            id="a GitHub App without Secret",
+        ),
+        pytest.param(
+            {"provider": "azure", "serviceAccountName": "me"},
+            "FeatureGateDisabled",
+            "spec.serviceAccountName needs identities of single objects",
+            id="the identity of a service account",
+        ),
+        pytest.param(
+            {"include": [{"repository": {"name": "app"}}]},
+            "IncludeCycle",
+            "include 'app' leads back to 'app'",
+            id="includes itself",
+        ),
     ],
 )
 async def test_what_only_a_new_spec_mends(*, sources, repo, spec, reason, message):
