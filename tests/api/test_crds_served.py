@@ -292,7 +292,7 @@ def test_every_version_reads_what_another_wrote(server, kind):
     base = {"GitRepository": changed(REPOSITORY, gitImplementation="libgit2"), "HelmChart": CHART, "HelmRelease": WIDE}
     base |= {
         name: {"kind": name, "apiVersion": kind.api.api_version, "spec": spec}
-        for name, spec in (OTHERS | IMAGES | {"Member": {}}).items()
+        for name, spec in (OTHERS | IMAGES | {"Member": {"kubeConfig": {"secretRef": {"name": "a"}}}}).items()
     }
     versions = [version.name for version in kind.versions]
     for written in versions:
