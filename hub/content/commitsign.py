@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from pysequoia import SignatureMode, Tsk, sign
 
+from hub.content.keys import BadKeyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,10 +29,6 @@ Signer: TypeAlias = "Callable[[bytes], str]"
 _NAMESPACE, _HASH = b"git", b"sha512"
 _CURVES = {"secp256r1": ("nistp256", hashes.SHA256()), "secp384r1": ("nistp384", hashes.SHA384()),
            "secp521r1": ("nistp521", hashes.SHA512())}  # fmt: skip
-
-
-class BadKeyError(ValueError):
-    """A key that cannot sign; the message says why and never shows it."""
 
 
 def openpgp(key: bytes, passphrase: str) -> Signer:

@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.content.commitsign import BadKeyError
 from hub.content.gitwrite import BranchMoved, Push, Signature, WriteFailed
+from hub.content.keys import BadKeyError
 from hub.content.refs import Head
 from hub.images.message import Changes, compile_template, render
 from hub.images.target import check_branch, refspec_push

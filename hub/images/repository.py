@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from hub.api.meta import Key
 from hub.api.source import GitRepository
-from hub.content.commitsign import BadKeyError, openpgp, ssh
 from hub.content.gitauth import AuthInvalid, GitAuth, auth_of
 from hub.content.gitcache import Remote
 from hub.content.gitlogin import GitLogin
+from hub.content.keys import BadKeyError
 from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ class Repositories:
         where = f"signing key of type '{kind}' in secret '{namespace}/{name}'"
         if field not in data:
             raise Transient(SOURCE_FAILED, f"failed configuring source manager: {where}: key '{field}' is missing")
+        from hub.content.commitsign import openpgp, ssh  # noqa: PLC0415  # cryptography: megabytes that few hubs need
+
         try:
             passphrase = data.get(secret, b"").decode(errors="replace").rstrip("\r\n")
             return (ssh if kind == "ssh" else openpgp)(data[field], passphrase)

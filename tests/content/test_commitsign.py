@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pysequoia import Sig, Tsk, verify
 
-from hub.content.commitsign import BadKeyError, openpgp, ssh
+from hub.content.commitsign import openpgp, ssh
+from hub.content.keys import BadKeyError
 
 KEYS = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
