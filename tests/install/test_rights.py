@@ -76,10 +76,12 @@ async def play(scene, members=("member1", "member2")):
 
 
 def forbidden(events):
+    """Return what the authorizer refused; other refusals (a namespace that is going) are not about rights."""
     return [
-        json.dumps({key: one.get(key) for key in ("verb", "requestURI", "responseStatus")})
+        f"{one['verb']} {one['requestURI']}"
         for one in events
-        if one.get("responseStatus", {}).get("code") in {401, 403}
+        if one.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
+        or one.get("responseStatus", {}).get("code") == 401
     ]
 
 
