@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Self
 
 from aiohttp import web
@@ -12,10 +13,11 @@ TAGS = [f"1.{minor}.{patch}" for minor in range(100) for patch in range(100)]
 
 
 class BadRegistry:
-    """Async context manager; ``asked`` are the paths it was asked for, in order."""
+    """Async context manager; ``asked`` are the paths it was asked for, in order, ``times`` when."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.times: list[float] = []
         self.mended = False
         self._released = asyncio.Event()
 
@@ -34,6 +36,7 @@ class BadRegistry:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path_qs)
+        self.times.append(time.monotonic())
         fault = "good" if self.mended else request.match_info["fault"]
         match fault:
             case "html":
