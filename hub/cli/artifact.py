@@ -112,17 +112,12 @@ def _reference(url: str) -> Reference:
 def _annotations(source: str, revision: str, more: tuple[str, ...]) -> dict[str, str]:
     from datetime import UTC, datetime
 
-    from hub.cli.failures import BadInput
+    from hub.cli.setters import pairs
 
     name = "org.opencontainers.image"
     found = {f"{name}.created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
     found |= {f"{name}.source": source, f"{name}.revision": revision}
-    for one in more:
-        key, equals, value = one.partition("=")
-        if not key or not equals:
-            raise BadInput(f"'{one}' is not an annotation of the form KEY=VALUE")
-        found[key] = value
-    return found
+    return found | pairs(more, "annotation")
 
 
 async def _push(reference: Reference, file: Path, annotations: dict[str, str], creds: str, *, insecure: bool) -> str:

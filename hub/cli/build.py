@@ -9,22 +9,11 @@ from typing import Any
 import click
 
 from hub.cli.command import ExampleCommand
-from hub.cli.lazy import refuse_unknown
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, connect, scope_options
 
 
-class BuildGroup(click.Group):
-    """What can be built."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest a subcommand for one that does not exist."""
-        refuse_unknown(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=BuildGroup)
+@click.group(cls=SuggestingGroup)
 def build() -> None:
     """Build an artifact from a folder, or the manifests of a release."""
 

@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, tuple[Shown, ...]] = {
     "Provider": (),
     "Receiver": (),
     "ArtifactGenerator": (),
-    "Member": (),
+    "Member": (Shown("VERSION", "status.version"), Shown("RELEASES", "status.releases.ready+status.releases.total")),
 }
 
 ALWAYS_READY: Mapping[str, str] = {"Alert": "Alert is Ready", "Provider": "Provider is Ready"}

@@ -71,9 +71,8 @@ def _names(ctx: click.Context, kind: Any) -> list[str]:
     from hub.errors import HubError
     from hub.kube.config import BadKubeconfig
 
-    given = ctx.params
     scope = Scope(
-        namespace=given.get("namespace"), kubeconfig=given.get("kubeconfig"), context=given.get("kube_context")
+        namespace=_given(ctx, "namespace"), kubeconfig=_given(ctx, "kubeconfig"), context=_given(ctx, "kube_context")
     )
 
     async def ask(scope: Scope) -> list[str]:
@@ -85,3 +84,12 @@ def _names(ctx: click.Context, kind: Any) -> list[str]:
         return asyncio.run(ask(scope))
     except (HubError, BadKubeconfig, TimeoutError, OSError):
         return []
+
+
+def _given(ctx: click.Context | None, name: str) -> str | None:
+    """Return an option of the verb, else of the program before it."""
+    while ctx is not None:
+        if value := ctx.params.get(name):
+            return str(value)
+        ctx = ctx.parent
+    return None

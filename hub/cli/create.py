@@ -10,8 +10,9 @@ import click
 
 from hub.cli.command import ExampleCommand
 from hub.cli.durations import DURATION, TIMEOUT
-from hub.cli.lazy import Verb, refuse_unknown
+from hub.cli.lazy import SuggestingGroup, Verb
 from hub.cli.scope import Scope, connect, scope_options
+from hub.cli.setters import pairs
 
 if TYPE_CHECKING:
     from hub.api.kind import Kind
@@ -29,7 +30,7 @@ _WITHOUT_INTERVAL = frozenset({"ImagePolicy"})
 _TYPES: dict[str, Any] = {"duration": DURATION, "number": int}
 
 
-class CreateGroup(click.Group):
+class CreateGroup(SuggestingGroup):
     """
     The kinds that can be created, and groups of them.
 
@@ -68,13 +69,6 @@ class CreateGroup(click.Group):
             return None
         return CreateGroup(name=name, group=name, help=f"Create or update a {name}, or print it.")
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest a kind for one that does not exist."""
-        refuse_unknown(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
 
 create = CreateGroup(name="create", help="Create or update objects, or print them.")
 
@@ -110,7 +104,7 @@ def command_of(kind: Kind, flags: tuple[Flag, ...]) -> click.Command:
     def run(*, scope: Scope, name: str, labels: tuple[str, ...], interval: str | None, **given: Any) -> None:
         shown, wait, timeout = given.pop("export"), given.pop("wait"), given.pop("timeout")
         spec = {**({"interval": _as_go(interval)} if interval else {}), **spec_of(flags, given)}
-        order = Order(kind, name, spec, _labels(labels), timeout if wait else None)
+        order = Order(kind, name, spec, pairs(labels, "label"), timeout if wait else None)
         asyncio.run(_print(scope, order) if shown else _create(scope, order))
 
     words = kind.names[0]
@@ -176,18 +170,6 @@ def _given(flag: Flag, value: Any) -> Any:
     if flag.shape == "list":
         return [one for text in value for one in text.split(",")]
     return list(value) if flag.shape == "texts" else value
-
-
-def _labels(given: tuple[str, ...]) -> dict[str, str]:
-    from hub.cli.failures import BadInput
-
-    found = {}
-    for one in given:
-        key, equals, value = one.partition("=")
-        if not key or not equals:
-            raise BadInput(f"'{one}' is not a label of the form KEY=VALUE")
-        found[key] = value
-    return found
 
 
 def _body(order: Order, namespace: str | None) -> dict[str, Any]:

@@ -101,12 +101,8 @@ def _of_release(raw: dict[str, Any]) -> str:
 async def _users(cluster: Cluster, kind: Kind, raw: dict[str, Any]) -> list[str]:
     """Return what is made from an object, over all namespaces when we may look there."""
     from hub.cli.relations import Relations
-    from hub.errors import HubError
 
-    try:
-        relations = await Relations.load(cluster.client, None)
-    except HubError:
-        relations = await Relations.load(cluster.client, cluster.namespace)
+    relations = await Relations.around(cluster)
     return [str(one) for one in relations.made_from(kind.name, raw["metadata"]["namespace"], raw["metadata"]["name"])]
 
 

@@ -88,13 +88,9 @@ async def _chain(cluster: Cluster, kind: Any, name: str) -> list[Key]:
     """Return the keys of an object and of what it is made from."""
     from hub.cli.objects import read
     from hub.cli.relations import Relations, key_of
-    from hub.errors import HubError
 
     raw = await read(cluster, kind, name)
-    try:
-        relations = await Relations.load(cluster.client, None)
-    except HubError:
-        relations = await Relations.load(cluster.client, cluster.namespace)
+    relations = await Relations.around(cluster)
     return [key_of(raw), *relations.chain(raw)]
 
 

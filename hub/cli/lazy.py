@@ -25,7 +25,22 @@ class Verb(NamedTuple):
         return command
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that suggests a subcommand for one that does not exist."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            names = self.list_commands(ctx)
+            guess = difflib.get_close_matches(args[0], names, 1)
+            hint = f"did you mean '{guess[0]}'?" if guess else f"there are: {', '.join(names)}"
+            raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """
     A group whose subcommands are imported when one of them is called.
 
@@ -46,24 +61,7 @@ class LazyGroup(click.Group):
         verb = self._verbs.get(cmd_name)
         return verb.load() if verb else None
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest a subcommand for one that does not exist."""
-        refuse_unknown(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the subcommands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.help) for name, verb in self._verbs.items()])
-
-
-def refuse_unknown(group: click.Group, ctx: click.Context, args: list[str]) -> None:
-    """Raise a usage error, with a suggestion, when the first word names no subcommand of a group."""
-    if not args or args[0].startswith("-") or group.get_command(ctx, args[0]) is not None:
-        return
-    names = group.list_commands(ctx)
-    guess = difflib.get_close_matches(args[0], names, 1)
-    hint = f"did you mean '{guess[0]}'?" if guess else f"there are: {', '.join(names)}"
-    raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from hub.api.kind import Key
+from hub.errors import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hub.cli.scope import Cluster
     from hub.kube.client import Client
 
 
@@ -59,6 +61,14 @@ class Relations:
             if not (isinstance(error, NotFound) and is_missing_kind(error)) or len(errors) == len(listed):
                 raise error
         return cls.of(raw for one in listed if not isinstance(one, BaseException) for raw in one.items)
+
+    @classmethod
+    async def around(cls, cluster: Cluster) -> Self:
+        """Read what we may: all namespaces, else that of the cluster's scope. Raises as :meth:`load`."""
+        try:
+            return await cls.load(cluster.client, None)
+        except Forbidden:
+            return await cls.load(cluster.client, cluster.namespace)
 
     @classmethod
     def of(cls, objects: Iterable[dict[str, Any]]) -> Self:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli.command import ExampleCommand
-from hub.cli.lazy import refuse_unknown
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -22,18 +22,7 @@ if TYPE_CHECKING:
 _OPAQUE = "Opaque"
 
 
-class SecretGroup(click.Group):
-    """The kinds of Secrets."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest a kind of Secret for one that does not exist."""
-        refuse_unknown(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=SecretGroup)
+@click.group(cls=SuggestingGroup)
 def secret() -> None:
     """Create Secrets with credentials, or print them."""
 

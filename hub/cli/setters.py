@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.cli.failures import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def pairs(given: Iterable[str], what: str) -> dict[str, str]:
+    """Read ``KEY=VALUE`` words; ``what`` is what they are called."""
+    found = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not key or not equals:
+            raise BadInput(f"'{one}' is no {what} of the form KEY=VALUE")
+        found[key] = value
+    return found
 
 
 def plain(spec: dict[str, Any], path: str, value: Any) -> None:

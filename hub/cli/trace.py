@@ -43,13 +43,9 @@ async def _trace(scope: Scope, kind: str, name: str, api_version: str) -> None:
     from hub.cli.failures import Failed
     from hub.cli.output import write_lines
     from hub.cli.relations import Relations
-    from hub.errors import HubError
 
     async with connect(scope) as cluster:
-        try:
-            relations = await Relations.load(cluster.client, None)
-        except HubError:
-            relations = await Relations.load(cluster.client, cluster.namespace)
+        relations = await Relations.around(cluster)
         owners = _in_inventories(relations, kind, name, cluster.namespace, api_version)
         if not owners:
             owners = await _by_labels(cluster, relations, kind, name, api_version)

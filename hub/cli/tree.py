@@ -71,14 +71,10 @@ async def _tree(scope: Scope, kind: Kind, name: str, form: str) -> None:
     from hub.cli.objects import read
     from hub.cli.output import write_document, write_lines
     from hub.cli.relations import Relations
-    from hub.errors import HubError
 
     async with connect(scope) as cluster:
         raw = await read(cluster, kind, name)
-        try:
-            relations = await Relations.load(cluster.client, None)
-        except HubError:
-            relations = await Relations.load(cluster.client, cluster.namespace)
+        relations = await Relations.around(cluster)
     found = node_of(raw, relations)
     if form == "table":
         write_lines(list(found.lines()))

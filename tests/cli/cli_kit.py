@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import json
 import os
-import pty
 import re
 import signal
-import struct
 import sys
-import termios
 from dataclasses import dataclass
-from fcntl import ioctl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hub.api.helm import HelmRelease
 from hub.api.source import GitRepository, HelmChart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from hub.kube.client import Client
 
@@ -56,48 +54,88 @@ class Ran:
         return self.out.splitlines()
 
 
-class Hubctl:
-    """Runs ``hubctl`` on one cluster and namespace."""
+class Forks:
+    """Runs ``hubctl`` in forks of one process: see the module ``cli_forks``."""
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._serial = itertools.count()
+        self._waiting: dict[int, asyncio.Future[int]] = {}
+
+    async def __aenter__(self) -> Self:
+        pipe = asyncio.subprocess.PIPE
+        script = Path(__file__).with_name("cli_forks.py")
+        self._process = await asyncio.create_subprocess_exec(sys.executable, script, stdin=pipe, stdout=pipe)
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        await self._process.wait()
+        await self._reading
+
+    async def run(
+        self, words: Sequence[str], environment: Mapping[str, str], typed: str = "", columns: int | None = None
+    ) -> Ran:
+        number = next(self._serial)
+        files = {name: self._folder / f"{number}.{name}" for name in ("in", "out", "err")}
+        files["in"].write_text(typed)
+        order = {"id": number, "words": list(words), "environment": dict(environment), "columns": columns}
+        ended = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._process.stdin.write(f"{json.dumps(order | {k: str(v) for k, v in files.items()})}\n".encode())
+        code = await ended
+        out, err = (files[name].read_text() if files[name].exists() else "" for name in ("out", "err"))
+        return Ran(code, out.replace("\r\n", "\n") if columns else out, err)
+
+    async def _read(self) -> None:
+        while line := await self._process.stdout.readline():
+            number, code = line.split()
+            self._waiting.pop(int(number)).set_result(int(code))
+
+
+class Hubctl:
+    """
+    Runs ``hubctl`` on one cluster and namespace.
+
+    Args:
+        kubeconfig: Of the cluster.
+        namespace: For ``-n``.
+        forks: Runs what ends by itself; without, each is a process from the start.
+    """
+
+    def __init__(self, kubeconfig: Path, namespace: str, forks: Forks | None = None) -> None:
         self._kubeconfig = kubeconfig
         self._namespace = namespace
+        self._forks = forks
 
     async def __call__(self, *args: str, kubeconfig: Path | None = None, typed: str | None = None) -> Ran:
+        if self._forks is not None:
+            return await self._forks.run(["-n", self._namespace, *args], self._environment(kubeconfig), typed or "")
         process = await self.start(*args, kubeconfig=kubeconfig)
         out, err = await process.communicate(typed.encode() if typed is not None else None)
         return Ran(process.returncode or 0, out.decode(), err.decode())
 
+    def _environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        return {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)}
+
     async def completing(self, words: str) -> Ran:
         """What a shell is told when somebody presses Tab after these words."""
-        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "_HUBCTL_COMPLETE": "bash_complete"}
+        environment = {**self._environment(), "_HUBCTL_COMPLETE": "bash_complete"}
         environment |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
         process = await asyncio.create_subprocess_exec(HUBCTL, env=environment, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
         return Ran(process.returncode or 0, out.decode(), "")
 
     async def on_a_terminal(self, *args: str, columns: int = 100, typed: str = "") -> Ran:
-        """Run it on a terminal of so many columns; what it prints is all in ``out``."""
-        main, terminal = pty.openpty()
-        ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        """Run it on a terminal of so many columns; what that shows is all in ``out``."""
+        assert self._forks is not None
         left_out = {"NO_COLOR", "COLUMNS", "LINES"}
-        environment = {key: value for key, value in os.environ.items() if key not in left_out}
-        environment |= {"KUBECONFIG": str(self._kubeconfig), "TERM": "xterm"}
-        process = await asyncio.create_subprocess_exec(
-            HUBCTL, "-n", self._namespace, *args, stdin=terminal, stdout=terminal, stderr=terminal, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
-        os.close(terminal)
-        reading = asyncio.create_task(asyncio.to_thread(_read_all, main))
-        if typed:
-            os.write(main, typed.encode())
-        code = await process.wait()
-        text = (await reading).decode().replace("\r\n", "\n")
-        os.close(main)
-        return Ran(code, text, "")
+        environment = {key: value for key, value in self._environment().items() if key not in left_out}
+        words = ["-n", self._namespace, *args]
+        return await self._forks.run(words, environment | {"TERM": "xterm"}, typed, columns)
 
     async def start(self, *args: str, kubeconfig: Path | None = None) -> asyncio.subprocess.Process:
-        environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)}
+        environment = self._environment(kubeconfig)
         command = [HUBCTL, "-n", self._namespace, *args]
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
@@ -113,19 +151,6 @@ class Hubctl:
             _, err = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 130
         assert b"Traceback" not in err
-
-
-def _read_all(main: int) -> bytes:
-    """Read what comes from a terminal until nobody has it open any more."""
-    data = b""
-    while True:
-        try:
-            piece = os.read(main, 1 << 16)
-        except OSError:
-            return data
-        if not piece:
-            return data
-        data += piece
 
 
 def plain(text: str) -> str:

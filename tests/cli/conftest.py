@@ -1,7 +1,7 @@
 """The hub cluster of the test session, seen through ``hubctl`` and through its API."""
 
 import pytest
-from cli_kit import Hubctl, Objects
+from cli_kit import Forks, Hubctl, Objects
 
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
@@ -14,12 +14,19 @@ async def objects(clusters, namespace):
     await client.aclose()
 
 
-@pytest.fixture
-def hubctl(clusters, namespace):
-    return Hubctl(clusters.hub.kubeconfig, namespace)
+@pytest.fixture(scope="session")
+async def forks(tmp_path_factory):
+    """Where commands run that end by themselves."""
+    async with Forks(tmp_path_factory.mktemp("hubctl")) as forks:
+        yield forks
 
 
 @pytest.fixture
-def hubctl_alone(tmp_path):
+def hubctl(clusters, namespace, forks):
+    return Hubctl(clusters.hub.kubeconfig, namespace, forks)
+
+
+@pytest.fixture
+def hubctl_alone(tmp_path, forks):
     """``hubctl`` without a cluster."""
-    return Hubctl(tmp_path / "no-kubeconfig", "default")
+    return Hubctl(tmp_path / "no-kubeconfig", "default", forks)

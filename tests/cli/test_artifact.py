@@ -52,7 +52,9 @@ def test_build(folder, tmp_path, capsys):
         ),
         pytest.param(["push", "artifact", "x/y:1", "--path", ".", *SOURCE], "does not start with oci://", id="no oci"),
         pytest.param(
-            ["push", "artifact", "oci://x/y:1", "--path", ".", *SOURCE, "-a", "x"], "KEY=VALUE", id="annotation"
+            ["push", "artifact", "oci://x/y:1", "--path", ".", *SOURCE, "-a", "x"],
+            "is no annotation of the form KEY=VALUE",
+            id="annotation",
         ),
         pytest.param(["pull", "artifact", "oci://x/y:1", "-o", "."], "nothing there is overwritten", id="not empty"),
         pytest.param(

@@ -8,15 +8,13 @@ differs from run to run (names of namespaces, ports, versions, ages) is replaced
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
-from cli_kit import Objects, artifact, snapshot
+from cli_kit import Hubctl, Objects, artifact, snapshot
 
 from hub.api.helm import HelmRelease
 from hub.api.meta import EVENTS, SECRETS
@@ -89,35 +87,28 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-async def pages(clusters, tmp_path_factory):
+async def pages(clusters, forks):
     """The page of each case, as it is now: on a namespace whose objects' status is what a hub would have written."""
     namespace = f"test-{uuid.uuid4().hex[:8]}"
     clusters.hub.create_namespace(namespace)
     client = Client(load_kubeconfig(clusters.hub.kubeconfig))
     await _fill(Objects(client, namespace))
     await client.aclose()
-    order = tmp_path_factory.mktemp("golden") / "order.json"
-    order.write_text(json.dumps({"cases": CASES, "namespace": namespace, "columns": 100}))
-    left_out = {"NO_COLOR", "COLUMNS", "LINES"}
-    environment = {key: value for key, value in os.environ.items() if key not in left_out}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        Path(__file__).with_name("golden_runner.py"),
-        order,
-        env=environment | {"KUBECONFIG": str(clusters.hub.kubeconfig)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 300)
+    hubctl = Hubctl(clusters.hub.kubeconfig, namespace, forks)
+    found = {name: _page(name, *await _run(hubctl, words), namespace) for name, words in CASES.items()}
     clusters.hub.kubectl("delete", "namespace", namespace, "--wait=false")
-    return {name: _page(name, ran, namespace) for name, ran in json.loads(out).items()}
+    return found
 
 
-def _page(name, ran, namespace):
-    (code, out, err), (shown_code, shown) = ran["piped"], ran["shown"]
-    assert "\x1b" not in out + err
-    assert shown_code == code, shown
-    parts = [f"$ hubctl {' '.join(CASES[name])!r}", f"exit code {code}", "--- stdout", out, "--- stderr", err]
-    return normal("\n".join([*parts, "--- terminal", shown]), namespace)
+async def _run(hubctl, words):
+    return await asyncio.gather(hubctl(*words), hubctl.on_a_terminal(*words))
+
+
+def _page(name, piped, shown, namespace):
+    assert "\x1b" not in piped.out + piped.err
+    assert shown.code == piped.code, shown.out
+    parts = [f"$ hubctl {' '.join(CASES[name])!r}", f"exit code {piped.code}", "--- stdout", piped.out]
+    return normal("\n".join([*parts, "--- stderr", piped.err, "--- terminal", shown.out]), namespace)
 
 
 async def _fill(objects: Objects) -> None:

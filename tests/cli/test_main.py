@@ -60,7 +60,7 @@ def test_usage_errors_are_one_line_and_end_with_2(args, says, capsys):
         pytest.param(["get", "hrs"], "unknown kind 'hrs'; did you mean 'hr'?", id="unknown kind"),
         pytest.param(["reconcile", "hr", "a", "--timeout", "5"], "'5' is not a duration", id="duration"),
         pytest.param(["create", "hr", "a", "--interval", "soon"], "'soon' is not a duration", id="duration in a spec"),
-        pytest.param(["create", "hr", "a", "--label", "x"], "'x' is not a label of the form KEY=VALUE", id="label"),
+        pytest.param(["create", "hr", "a", "--label", "x"], "'x' is no label of the form KEY=VALUE", id="label"),
         pytest.param(["create", "hr", "a", "--source", "charts"], "'charts' is not KIND/NAME", id="reference"),
         pytest.param(["create", "hr", "a", "--values", "/none"], "cannot read /none: No such file", id="file"),
         pytest.param(["create", "hr", "a", "--values-from", "Pod/x"], "is not Secret/NAME", id="values from"),
