@@ -16,7 +16,7 @@ from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.meta import Key
-from hub.api.source import HelmChart
+from hub.api.source import GitRepository, HelmChart
 from hub.images import triggers as images
 from hub.members import inventory
 from hub.members.pool import Change as MemberChange

@@ -77,6 +77,6 @@ def _rules(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _compile(lines: Iterable[str]) -> PathSpec[GitIgnoreSpecPattern]:
-    # Not GitIgnoreSpec: git never takes a file back in whose folder is ignored, Flux does. Not the backend of RE2, which
-    # is taken where it is installed: it cannot read names that are not UTF-8.
+    # Not GitIgnoreSpec: git never takes a file back in whose folder is ignored, Flux does. Not RE2's backend,
+    # which is taken where it is installed: it cannot read names that are not UTF-8.
     return PathSpec.from_lines(GitIgnoreSpecPattern, lines, backend="simple")
