@@ -17,8 +17,8 @@ from hub.content.gittree import GitTrees, Included, Wanted
 from hub.content.refs import GitRef, summary
 from hub.content.shared import Shared
 from hub.errors import Stalled, Waiting
-from hub.sources.gitverify import VERIFIED, GitVerifier, NotVerified
-from hub.sources.source import FETCH_FAILED, OUTDATED, STORAGE_FAILED, STORED, News, SourceReconciler
+from hub.sources.gitverify import GitVerifier, NotVerified
+from hub.sources.source import FETCH_FAILED, OUTDATED, STORAGE_FAILED, STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

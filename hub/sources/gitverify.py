@@ -8,6 +8,7 @@ from hub.content.gitobjects import tag_names
 from hub.content.gitsign import SignatureError, TrustedKeys
 from hub.content.threads import in_thread
 from hub.errors import ApiError, Stalled, Transient
+from hub.sources.source import VERIFIED
 
 if TYPE_CHECKING:
     from hub.api.meta import Key
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from hub.content.gitobjects import Commit
     from hub.content.refs import Head
     from hub.runtime.steps import Attempt
-
-VERIFIED = "SourceVerified"
 
 
 class NotVerified(Transient):
