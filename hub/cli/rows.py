@@ -102,7 +102,8 @@ def _shortened(resource: Resource, text: str) -> str:
 
 
 def _wide(kind: Kind) -> list[tuple[str, Callable[[dict[str, Any], Any, datetime], str]]]:
-    columns = [column for column in kind.columns if column.name not in _SHOWN_ALREADY]
+    shown = {column.title for column in columns_of(kind.name)}
+    columns = [one for one in kind.columns if one.name not in _SHOWN_ALREADY and one.name.upper() not in shown]
     own = [(column.name.upper(), _printed(column)) for column in columns]
     return [*_RELEASE, *own] if issubclass(kind.model, HelmRelease) else own
 
