@@ -7,6 +7,7 @@ reference and credentials share it. Follows Flux sources facts 17-29.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from hub.api.meta import READY, Key
@@ -16,6 +17,7 @@ from hub.content.gitlogin import GitLogin
 from hub.content.gittree import GitTrees, Included, Wanted
 from hub.content.refs import GitRef, summary
 from hub.content.shared import Shared
+from hub.content.threads import in_thread
 from hub.errors import Stalled, Waiting
 from hub.sources.gitverify import GitVerifier, NotVerified
 from hub.sources.source import FETCH_FAILED, OUTDATED, STORAGE_FAILED, STORED, VERIFIED, News, SourceReconciler
@@ -41,6 +43,7 @@ INCLUDE_UNAVAILABLE = "IncludeUnavailable"
 _INCLUDE_REASONS = frozenset({"NotFound", "NoArtifact", "IncludeCycle"})
 _COPY_REASONS = frozenset({"IllegalPath", "CopyFailure"})
 _INCLUDE_AGAIN = 30.0
+_REMEMBERED = 1000
 _SHARED = 0.94
 """Share of the interval for which somebody else's answer counts: less than the jitter can make of one's own."""
 
@@ -71,6 +74,7 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
         self._login = login or GitLogin()
         self._verifier = GitVerifier(git)
         self._builds: Shared[Path] = Shared()
+        self._archives: OrderedDict[str, str] = OrderedDict()
 
     async def steps(self, attempt: Attempt[GitRepository]) -> float:
         """Bring the artifact to the commit that is referred to; return the interval in seconds. Raises ``HubError``."""
@@ -165,11 +169,17 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
         key = digests.of_parts("git", remote.url, commit.id, repr(wanted.ignore), repr(wanted.sparse), *copies)
 
         async def build() -> Path:
-            if made := self.store.recall(key):
+            digest = self._archives.get(key)
+            if digest is not None and (made := await self.store.read(digest)) is not None:
                 return made
             async with self.store.workspace() as own:
                 await self._trees.archive(remote, commit, own / "archive", wanted)
-                return await self.store.remember(key, own / "archive")
+                digest = await in_thread(digests.of_file, own / "archive")
+                made = await self.store.adopt(own / "archive", digest)
+            self._archives[key] = digest
+            while len(self._archives) > _REMEMBERED:
+                self._archives.popitem(last=False)
+            return made
 
         return await self._builds.run(key, build)
 
