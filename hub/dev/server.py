@@ -25,6 +25,7 @@ _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5.0
 _TRIES = 5
 _POLL = 0.02
+_SETTLED = 0.1
 
 
 class LocalServer(ABC):
@@ -122,8 +123,17 @@ class LocalServer(ABC):
                 writer.close()
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
-                return True
+                return await self._stays(self._process)
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(_POLL)
+        return False
+
+    @staticmethod
+    async def _stays(process: asyncio.subprocess.Process) -> bool:
+        """Whether it was ours that answered: one that finds its port taken by another ends at once."""
+        try:
+            await asyncio.wait_for(process.wait(), _SETTLED)
+        except TimeoutError:
+            return True
         return False
