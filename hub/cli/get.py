@@ -188,9 +188,11 @@ async def _complain_if_missing(
 
 
 async def _follow(scope: Scope, question: Question) -> None:
+    from hub.cli.failures import is_missing_kind
     from hub.cli.printer import follower
     from hub.cli.say import Say
     from hub.cli.stream import Stream
+    from hub.errors import NotFound
 
     async with connect(scope) as cluster:
         with follower(question) as show:
@@ -204,8 +206,13 @@ async def _follow(scope: Scope, question: Question) -> None:
                     labels=question.labels,
                     lost=lambda why: say.warning(f"{why}; trying again"),
                 )
-                async for batch in stream.batches():
-                    show(kind, batch)
+                try:
+                    async for batch in stream.batches():
+                        show(kind, batch)
+                except NotFound as error:
+                    # Of several kinds those that the cluster does not know have no objects, now and later.
+                    if len(question.selection.kinds) == 1 or not is_missing_kind(error):
+                        raise
 
             async with asyncio.TaskGroup() as group:
                 for kind in question.selection.kinds:
