@@ -1,5 +1,5 @@
 """``python -m hub`` is the manager."""
 
-from hub.manager import main
+from hub.manager import program
 
-main()
+program()

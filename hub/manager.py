@@ -295,7 +295,6 @@ def main(**flags: Any) -> None:
         raise click.UsageError(f"no such settings: {', '.join(unknown)}; 'hub --help' lists all")
     settings = Settings.from_flags(flags)
     log.setup(settings.log.log_level, settings.log.log_format)
-    allocator.tune()
     try:
         asyncio.run(_until_signalled(settings))
     except (HubError, OSError, ValueError) as error:
@@ -311,5 +310,11 @@ async def _until_signalled(settings: Settings) -> None:
     await run(settings, stop)
 
 
-if __name__ == "__main__":
+def program() -> None:
+    """Be the program ``hub``: alone in its process, which is set up for it."""
+    allocator.tune()
     main()
+
+
+if __name__ == "__main__":
+    program()

@@ -255,6 +255,13 @@ class GitCache:
             for subscriber in self._subscribers:
                 subscriber(url)
 
+    def moved(self, url: str) -> None:
+        """Forget what a server said, for somebody has just pushed to it, and tell those who look there."""
+        for key in [key for key in self._remembered if isinstance(key, tuple) and key[0] == url]:
+            del self._remembered[key]
+        for subscriber in self._subscribers:
+            subscriber(url)
+
     async def _missing(self, remote: Remote, error: RefError) -> GitFailed:
         """Return an error that says what the repository has instead."""
         known = await self._look(remote, [])

@@ -201,6 +201,7 @@ class GitWriter:
                 f"no answer within {remote.timeout:g}s; raise spec.timeout of the GitRepository, or look at the server"
             )
             raise WriteFailed(f"failed to push to remote '{remote.url}': {why}") from error
+        self._cache.moved(remote.url)
 
     async def _local(
         self, remote: Remote, arguments: list[str], stdin: bytes | None = None, env: dict[str, str] | None = None

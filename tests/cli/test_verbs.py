@@ -28,7 +28,7 @@ async def test_create_then_update(hubctl, objects, eventually):
     )
 
     async def updated():
-        return (await objects.read(GIT, "repo"))["spec"]["interval"] == "9m"
+        return (await objects.read(GIT, "repo"))["spec"]["interval"] == "9m0s"
 
     await eventually(updated)
     await objects.write(GIT, "repo", **FETCHED)

@@ -58,7 +58,8 @@ async def play(scene, members=("member1", "member2")):
     """Play the main scenario: one repository, two members, a push, a failure that repeats, a deletion."""
     await scene.apply("hub", values("ConfigMap", "common"), values("Secret", "hidden"))
     for name in members:
-        await scene.apply("hub", release(name, name), member(name))
+        await scene.apply("hub", release(name, name))
+    await scene.apply("hub", *map(member, members[1:]))  # the first one is found by its release
     repository = GitRepository.KIND.api
     gone = {"interval": "1h", "url": "${git}-is-not-there"}
     broken = {"apiVersion": repository.api_version, "kind": "GitRepository", "metadata": {"name": "gone"}, "spec": gone}
