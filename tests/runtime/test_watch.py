@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from hub.api.kind import Version
 from hub.api.meta import SERVICE_ACCOUNTS, Api
 from hub.api.registry import KINDS, kind_named
 from hub.runtime.watch import MissingKinds, Watcher
@@ -152,8 +153,9 @@ async def test_missing_definitions_are_named(clusters):
     from hub.kube.config import load_kubeconfig
 
     member = load_kubeconfig(clusters.members[0].kubeconfig)
-    with pytest.raises(MissingKinds, match=r"gitrepositories\.source\.toolkit\.fluxcd\.io/v1.*hubctl install"):
-        await asyncio.wait_for(Watcher(member, KINDS).run(lambda *_: None), 20)
+    unknown = replace(HR, api=Api("nowhere.example.com", "v1", "Nothing", "nothings"), versions=(Version("v1"),))
+    with pytest.raises(MissingKinds, match=r"nothings\.nowhere\.example\.com/v1.*hubctl install"):
+        await asyncio.wait_for(Watcher(member, [unknown]).run(lambda *_: None), 20)
 
 
 async def test_an_outage_is_survived_and_nothing_is_missed(  # noqa: PLR0917  # fixtures
