@@ -112,11 +112,6 @@ PATHS = {
         push={"link": Path("/etc")},
         chart={"chart": "./link"},
     ),
-    "of another kind of source": Row(
-        "UnsupportedSourceKind",
-        "^source kind 'HelmRepository' is not supported yet: use GitRepository",
-        chart={"sourceRef": {"kind": "HelmRepository", "name": "charts"}},
-    ),
     "source missing": Row(
         "SourceUnavailable",
         "^failed to get source: GitRepository '${ns}/gone' not found",
@@ -211,12 +206,6 @@ RELEASES = {
         "InvalidCELExpression",
         "^Reconciliation failed terminally due to configuration error: ",
         spec={"healthCheckExprs": [{"apiVersion": "v1", "kind": "ConfigMap", "current": "data."}]},
-        by="HelmRelease",
-    ),
-    "chartRef of an unknown kind": Row(
-        "UnsupportedSourceKind",
-        "^chartRef of kind 'OCIRepository' is not supported yet; use HelmChart or spec.chart",
-        spec={"chart": None, "chartRef": {"kind": "OCIRepository", "name": "charts"}},
         by="HelmRelease",
     ),
 }
