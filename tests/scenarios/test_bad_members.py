@@ -211,7 +211,8 @@ async def test_deleted_while_lost(scene, victim):
         await scene.expect({"HelmRelease/doomed": None})
     finally:
         await heal(victim)
-    await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "True"}}}, PROMPT)
+    await upgrade(scene, "web", "the controllers of the member are back too")
+    await ready(scene, "web")
 
 
 class TestCredentials:
