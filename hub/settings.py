@@ -22,9 +22,13 @@ PREFIX = "HUB_"
 _SERVICE_LINK = re.compile(r"HUB(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
 
 
+def cache_folder() -> Path:
+    """Return the project's folder in the user's cache: ``bin`` has the tools that ``hubctl dev`` builds."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubctl"
+
+
 def _default_storage() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "hubctl" / "storage"
+    return cache_folder() / "storage"
 
 
 def _default_concurrency() -> int:

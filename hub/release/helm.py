@@ -42,6 +42,7 @@ from hub.release.helm_options import (
     Wait,
 )
 from hub.runtime import trace
+from hub.settings import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -399,12 +400,8 @@ def _death_signal() -> list[str]:
 def _candidates() -> list[Path]:
     on_path = shutil.which("helm")
     assets = Path(os.environ.get("KUBEBUILDER_ASSETS") or os.devnull) / "helm"
-    cached = sorted(_tool_cache().glob("helm-*/helm"), key=lambda path: path.stat().st_mtime, reverse=True)
+    cached = sorted((cache_folder() / "bin").glob("helm-*/helm"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [*([Path(on_path)] if on_path else []), *([assets] if assets.is_file() else []), *cached]
-
-
-def _tool_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubctl" / "bin"
 
 
 def _major(version: str) -> int:

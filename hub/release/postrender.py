@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import shutil
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hub.errors import Stalled, ToolFailed
+from hub.settings import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -242,8 +242,7 @@ def _build_command() -> list[str]:
     """Return the words that build a folder: kustomize where it is, else kubectl, which contains it."""
     if found := shutil.which("kustomize"):
         return [found, "build"]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hubctl" / "bin"
-    candidates = [shutil.which("kubectl"), *map(str, cache.glob("kubernetes-*/kubectl"))]
+    candidates = [shutil.which("kubectl"), *map(str, (cache_folder() / "bin").glob("kubernetes-*/kubectl"))]
     found = next((one for one in candidates if one), None)
     if found is None:
         raise Stalled("KustomizeNotFound", "spec.postRenderers needs kustomize or kubectl on PATH of the hub")
