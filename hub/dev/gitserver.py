@@ -190,11 +190,13 @@ class GitServer:
         feeding = asyncio.create_task(_feed(request, process))
         try:
             return await _answer(request, process)
-        finally:
-            feeding.cancel()
+        except BaseException:  # nobody reads the rest; a process that has said all is left to end by itself
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+            raise
+        finally:
+            feeding.cancel()
             await asyncio.gather(feeding, _ended(process), return_exceptions=True)
 
     def _cgi(self, request: web.Request, path: str) -> dict[str, str]:

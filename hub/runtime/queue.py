@@ -202,22 +202,23 @@ class Queue(Generic[K]):
 
     def _sweep(self) -> None:
         """Throw out superseded items, or a busy key would leave one for each of its events until they come up."""
-        now = self._now()
-        self._delayed = [
-            (entry.due, next(self._serial), key)
-            for key, entry in self._entries.items()
-            if entry.due > now and key not in self._processing
-        ]
+        self._delayed = list({item[2]: item for item in self._delayed if self._matches(item)}.values())
         heapq.heapify(self._delayed)
 
     def _promote(self) -> None:
         """Move what has become due among the ready ones."""
         now = self._now()
         while self._delayed and self._delayed[0][0] <= now:
-            due, serial, key = heapq.heappop(self._delayed)
-            entry = self._entries.get(key)
-            if entry is not None and entry.due == due and key not in self._processing:
-                self._line_up(key, entry, serial)
+            item = heapq.heappop(self._delayed)
+            if self._matches(item):
+                _, serial, key = item
+                self._line_up(key, self._entries[key], serial)
+
+    def _matches(self, item: tuple[float, int, K]) -> bool:
+        """Whether a delayed item is still what its key waits for."""
+        due, _, key = item
+        entry = self._entries.get(key)
+        return entry is not None and entry.due == due and key not in self._processing
 
     def _line_up(self, key: K, entry: _Entry, serial: int) -> None:
         heapq.heappush(self._ready.setdefault(self._lane_of(key), []), (entry.order, serial, key))

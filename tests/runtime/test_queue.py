@@ -184,6 +184,14 @@ async def test_a_taker_that_is_cancelled_as_it_is_woken_passes_the_word_on(queue
     assert await second == ("a", 1)
 
 
+async def test_who_is_overdue_is_not_lost_among_what_a_busy_key_leaves_behind(queue, monkeypatch):
+    queue.add("overdue", 1)
+    monkeypatch.setattr(queue, "_now", lambda: now() + 2)  # the loop was held up: nobody has seen yet that it is due
+    for left in range(200):
+        queue.add("busy", 1000 - left)
+    assert await take(queue) == ("overdue", 0)
+
+
 async def test_a_busy_key_leaves_nothing_behind(queue):
     for _ in range(10_000):
         queue.add("a")
