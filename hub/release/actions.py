@@ -8,7 +8,7 @@ helm said no, and ``MemberUnreachable`` when the member did not answer, whatever
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from hub.api.appliers import CommonMetadata
 from hub.api.meta import NAMESPACES
 from hub.errors import Conflict, ToolFailed, Transient
 from hub.members.gateway import QUIET, RunPolicy
-from hub.release import crds, options, remediation
+from hub.release import crds, messages, options, remediation
 from hub.release.chart import OWNER_NAME, OWNER_NAMESPACE
 from hub.release.drift import Stamp
 from hub.release.helm import Run
@@ -26,7 +26,7 @@ from hub.release.postrender import COMBINED
 from hub.release.storage import ATTEMPT_LABEL, OWNER_LABEL, REVISION_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 
     from hub.api.helm import HelmRelease
     from hub.content.fetch import ArtifactReader
@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from hub.release.helm import Helm
     from hub.release.loop import Request
     from hub.release.names import Target
-    from hub.release.postrender import PostRenderers
+    from hub.release.postrender import PostRenderers, Rendering
     from hub.release.storage import StoredRelease
     from hub.runtime.events import Recorder
 
+
+PATCHES_IDLE = "PatchesIdle"
+"""Condition that is there, and True, while patches of post-renderers select nothing."""
 
 _LOST_FOR = 10.0  # seconds; an API server that is merely restarted is back by then, and helm goes on waiting
 _LOOK = 0.5
@@ -116,7 +119,10 @@ class Actions:
             await self._create_namespaces(release, target)
         await crds.apply(chart, _crds_policy(release, action), stamp_of(release).labels, self.member)
         strategy = release.spec.post_render_strategy or COMBINED
-        with self.renderers.session(release.spec.post_renderers, strategy) as rendering:
+        with (
+            self.renderers.session(release.spec.post_renderers, strategy) as rendering,
+            self._telling(request, rendering),
+        ):
             async with self._session(release, target, force=_forced(release, action)) as (session, run):
                 if action is Action.INSTALL:
                     chosen = options.install(release, labels, rendering.arguments)
@@ -166,6 +172,18 @@ class Actions:
         for name in replaced:
             text = f"Replaced {name} of release {target}: the member refused to change an immutable field"
             self.recorder.normal(release, "ObjectReplaced", text)
+
+    @contextmanager
+    def _telling(self, request: Request, rendering: Rendering) -> Iterator[None]:
+        """Name the patches that had nothing to do: no error for kustomize, and seldom what was meant."""
+        try:
+            yield
+        finally:
+            request.attempt.conditions.delete(PATCHES_IDLE)
+            if rendering.idle:
+                words = messages.idle_patches(rendering.idle)
+                request.attempt.conditions.mark(PATCHES_IDLE, "True", *words)
+                self.recorder.warning(request.release, *words)
 
     async def _create_namespaces(self, release: HelmRelease, target: Target) -> None:
         """Create the target namespace and the storage namespace, when the release may."""

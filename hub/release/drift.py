@@ -8,19 +8,18 @@ said. A correction patches exactly the differences; it makes no new revision.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hub.api.selectors import matches
 from hub.errors import HubError, Invalid, MemberUnreachable, NotFound
 from hub.release import jsondiff, manifest
+from hub.release.selection import selects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hub.api.appliers import IgnoreRule, Selector
+    from hub.api.appliers import IgnoreRule
     from hub.api.meta import Api
     from hub.kube.client import Client
     from hub.kube.mapper import Mapper
@@ -110,7 +109,7 @@ class Drift:
         api = await self._mapper.api(ref.api_version, ref.kind)
         if not api.namespaced:
             desired["metadata"].pop("namespace", None)
-        ignored = [path for rule in rules if _selects(rule.target, desired) for path in rule.paths]
+        ignored = [path for rule in rules if selects(rule.target, desired) for path in rule.paths]
         if "" in ignored:
             return None
         ref = manifest.ref(desired)
@@ -162,24 +161,3 @@ def comparable(item: dict[str, Any]) -> dict[str, Any]:
 def _is_excluded(item: dict[str, Any]) -> bool:
     meta = item.get("metadata") or {}
     return "disabled" in ((meta.get("labels") or {}).get(EXCLUDED), (meta.get("annotations") or {}).get(EXCLUDED))
-
-
-def _selects(selector: Selector | None, item: dict[str, Any]) -> bool:
-    """Whether an ignore rule speaks of an object; names and kinds are anchored regular expressions."""
-    if selector is None:
-        return True
-    ref, meta = manifest.ref(item), item.get("metadata") or {}
-    patterns = (
-        (selector.group, ref.group),
-        (selector.version, ref.version),
-        (selector.kind, ref.kind),
-        (selector.namespace, ref.namespace),
-        (selector.name, ref.name),
-    )
-    return all(not pattern or re.fullmatch(pattern, text) for pattern, text in patterns) and all(
-        matches(wanted, marks or {})
-        for wanted, marks in (
-            (selector.label_selector, meta.get("labels")),
-            (selector.annotation_selector, meta.get("annotations")),
-        )
-    )

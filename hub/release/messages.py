@@ -107,6 +107,14 @@ def orphaned(revision: str, why: str) -> Words:
     return Words("ReleaseOrphaned", f"Helm release {revision} was left on its member: {why}")
 
 
+def idle_patches(patches: Iterable[str]) -> Words:
+    """Patches of post-renderers whose target is in no manifest."""
+    return Words(
+        "TargetNotFound",
+        f"{', '.join(patches)} selects none of the rendered objects, and changes nothing; correct or remove the target",
+    )
+
+
 def unlocked(revision: str, chart: str, status: str) -> Words:
     """A revision that a dead process left pending was freed."""
     return Words("PendingRelease", f"Unlocked Helm release {revision} with chart {chart} in {status} state")

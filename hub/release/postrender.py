@@ -15,14 +15,17 @@ import secrets
 import shutil
 import sys
 import tempfile
+import textwrap
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from hub.errors import Stalled, ToolFailed
+from hub.release import manifest as manifests
+from hub.release.selection import idle_patches
 from hub.settings import cache_folder
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 PLUGIN = "hub"
 LARGEST = 64 << 20  # bytes of a manifest
 COMBINED, SEPARATE, NO_HOOKS = "combined", "separate", "nohooks"
-_LOGGED = re.compile(r'[EF]\d{4} [\d:.]+ +\d+ [^]]+\] "command failed" err=(".*")', re.DOTALL)
+_LOGGED = re.compile(r'[EF]\d{4} [\d:.]+ +\d+ [^]]+\] "command failed" err=(?:(".*")|<\n(.*)\n >)', re.DOTALL)
 _HOOK = "helm.sh/hook"
 TIMEOUT = 60.0  # seconds for one renderer
 _MANIFEST = "manifest.yaml"
@@ -58,12 +61,13 @@ sys.exit(verdict != b"ok")
 
 @dataclass(slots=True)
 class Rendering:
-    """What one run of helm has changed: by whom, what the plugin is told, and what went wrong."""
+    """What one run of helm has changed: by whom, what the plugin is told, what went wrong, and what did nothing."""
 
     renderers: Sequence[PostRenderer]
     strategy: str
     arguments: tuple[str, ...]
     error: str = ""
+    idle: Sequence[str] = ()
 
 
 class PostRenderers:
@@ -133,7 +137,9 @@ class PostRenderers:
 
 async def _answer(rendering: Rendering, manifest: bytes) -> bytes:
     try:
-        return b"ok\n" + await render(manifest, rendering.renderers, rendering.strategy)
+        rendered = await render(manifest, rendering.renderers, rendering.strategy)
+        rendering.idle = rendered.idle
+        return b"ok\n" + rendered.manifest
     except (RenderFailed, Stalled, TimeoutError) as error:
         rendering.error = str(error) or f"kustomize took longer than {TIMEOUT:g} s"
         return b"error\n" + rendering.error.encode()
@@ -143,9 +149,16 @@ class RenderFailed(Exception):
     """Kustomize refused; the message names the renderer and is otherwise its own."""
 
 
-async def render(manifest: bytes, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> bytes:
+class Rendered(NamedTuple):
+    """A manifest after all renderers, and the patches that had nothing to do, as ``spec.postRenderers[0]...``."""
+
+    manifest: bytes
+    idle: Sequence[str]
+
+
+async def render(manifest: bytes, renderers: Sequence[PostRenderer], strategy: str = COMBINED) -> Rendered:
     """
-    Return a manifest after all renderers.
+    Apply all renderers to a manifest.
 
     Args:
         manifest: What helm rendered, hooks included.
@@ -160,9 +173,11 @@ async def render(manifest: bytes, renderers: Sequence[PostRenderer], strategy: s
     if strategy == COMBINED:
         return await _rendered(manifest, renderers)
     objects, hooks = split_hooks(manifest)
+    rendered, idle = await _rendered(objects, renderers)
     if strategy == SEPARATE and hooks:
-        hooks = await _rendered(hooks, renderers)
-    return b"\n---\n".join([await _rendered(objects, renderers), hooks])
+        hooks, idle_there = await _rendered(hooks, renderers)
+        idle = [one for one in idle if one in idle_there]
+    return Rendered(b"\n---\n".join([rendered, hooks]), idle)
 
 
 def split_hooks(manifest: bytes) -> tuple[bytes, bytes]:
@@ -175,14 +190,20 @@ def split_hooks(manifest: bytes) -> tuple[bytes, bytes]:
     return b"---".join(parts[0]), b"---".join(parts[1])
 
 
-async def _rendered(manifest: bytes, renderers: Sequence[PostRenderer]) -> bytes:
+async def _rendered(manifest: bytes, renderers: Sequence[PostRenderer]) -> Rendered:
+    idle: list[str] = []
     for place, renderer in enumerate(renderers):
-        if renderer.kustomize is not None:
-            try:
-                manifest = await _kustomize(manifest, renderer.kustomize)
-            except RenderFailed as error:
-                raise RenderFailed(f"spec.postRenderers[{place}].kustomize: {error}") from error
-    return manifest
+        if renderer.kustomize is None:
+            continue
+        where = f"spec.postRenderers[{place}].kustomize"
+        before = manifest
+        try:
+            manifest = await _kustomize(manifest, renderer.kustomize)
+        except RenderFailed as error:
+            raise RenderFailed(f"{where}: {error}") from error
+        items = manifests.objects(before.decode())
+        idle += [f"{where}.{one}" for one in idle_patches(renderer.kustomize, items)]
+    return Rendered(manifest, idle)
 
 
 async def _kustomize(manifest: bytes, changes: Kustomize) -> bytes:
@@ -217,7 +238,7 @@ def complaint(stderr: str) -> str:
     """Return what kustomize complains of, without how kubectl logs it: with its time no two tries would fail alike."""
     text = stderr.strip().removeprefix("error: ").removeprefix("Error: ")
     if logged := _LOGGED.fullmatch(text):
-        return str(json.loads(logged[1]))
+        return str(json.loads(logged[1])) if logged[1] else textwrap.dedent(logged[2]).strip()
     return text
 
 

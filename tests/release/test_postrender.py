@@ -37,7 +37,7 @@ def kubectl(clusters, monkeypatch):
 
 
 async def rendered(*renderers):
-    return {item["kind"]: item for item in yaml.safe_load_all(await render(MANIFEST, renderers))}
+    return {item["kind"]: item for item in yaml.safe_load_all((await render(MANIFEST, renderers)).manifest)}
 
 
 @pytest.mark.cluster
@@ -132,9 +132,26 @@ metadata: {name: hook, annotations: {helm.sh/hook: pre-upgrade}}
 )
 async def test_strategies(strategy, changed):
     patch = {"patch": JSON_PATCH, "target": {"name": ".*"}}
-    out = list(yaml.safe_load_all(await render(HOOKED, [renderer(patches=[patch])], strategy)))
+    rendered = await render(HOOKED, [renderer(patches=[patch])], strategy)
+    out = list(yaml.safe_load_all(rendered.manifest))
+    assert rendered.idle == []
     assert {item["metadata"]["name"] for item in out} == {"web", "hook"}
     assert {item["metadata"]["name"] for item in out if "labels" in item["metadata"]} == changed
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("strategy", "idle"),
+    [
+        pytest.param("combined", [], id="there among all"),
+        pytest.param("separate", [], id="there among the hooks"),
+        pytest.param("nohooks", ["spec.postRenderers[1].kustomize.patches[0] (target kind=ConfigMap)"], id="left out"),
+    ],
+)
+async def test_patches_without_a_target_are_told(strategy, idle):
+    hook = {"patch": JSON_PATCH, "target": {"kind": "ConfigMap"}}
+    renderers = [renderer(images=[{"name": "a", "newTag": "2"}]), renderer(patches=[hook])]
+    assert (await render(HOOKED, renderers, strategy)).idle == idle
 
 
 def test_no_renderers_no_arguments(tmp_path):
@@ -155,6 +172,9 @@ def test_kustomization_names_the_manifest_alone():
         pytest.param('Error: no match for "a"\n', id="kustomize"),
         pytest.param(
             'E1121 15:52:06.229644   22451 run.go:72] "command failed" err="no match for \\"a\\""\n', id="logged"
+        ),
+        pytest.param(
+            'E1121 18:59:11.134994    2582 run.go:72] "command failed" err=<\n\tno match for "a"\n >\n', id="in lines"
         ),
     ],
 )
