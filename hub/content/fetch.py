@@ -1,7 +1,8 @@
 """
 Artifacts by digest: from the store of this process when it has them, else over HTTP, verified.
 
-Follows what Flux's consumers do: nine retries, and the digest is checked before anything reads the bytes.
+The digest is checked before anything reads the bytes. A download is tried again for a second or two, not for half a
+minute as Flux's consumers do: whoever wants it comes back by itself, at once when its source has stored it elsewhere.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 
     from hub.content.store import Store
 
-RETRIES = 9
+RETRIES = 4
 MAX_SIZE = 512 << 20
 """Bytes; a larger artifact is refused before it fills the disk."""
 _FIRST_DELAY = 0.1
-_MAX_DELAY = 10.0
 _TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10, sock_read=30)
 
 
@@ -90,7 +90,7 @@ class ArtifactReader:
                     why = str(error) or type(error).__name__
                     raise Transient("ArtifactFailed", f"could not download artifact '{url}': {why}") from error
             await asyncio.sleep(delay)
-            delay = min(2 * delay, _MAX_DELAY)
+            delay *= 2
             # Its source may have stored it again meanwhile: after a restart with another address, or an empty folder.
             if path := await self._store.read(digest):
                 return path

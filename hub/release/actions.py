@@ -76,6 +76,15 @@ class Actions:
         async with self.member.turn() as turn:
             yield replace(self, turn=turn)
 
+    async def prepare(self, request: Request) -> None:
+        """
+        Bring the chart here, before a turn is taken: whoever serves it may take their time, or be gone.
+
+        Raises:
+            Transient, Waiting: As :meth:`ArtifactReader.open`.
+        """
+        await self.artifacts.open(request.artifact)
+
     async def run(self, action: Action, request: Request, stored: StoredRelease | None) -> None:
         """
         Run one action to its end.

@@ -188,6 +188,7 @@ class Loop:
 
     async def _release(self, action: Action, stored: StoredRelease | None, found: state.State) -> None:
         request, status = self._request, self._request.release.status
+        await self._actions.prepare(request)
         if action is Action.INSTALL or found.status is Status.UNMANAGED:
             status.history = []
         status.last_attempted_release_action = _word(action)
