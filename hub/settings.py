@@ -32,7 +32,7 @@ def _default_storage() -> Path:
 
 
 def _default_concurrency() -> int:
-    return max(4, 2 * (os.cpu_count() or 1))
+    return max(3, 3 * (os.cpu_count() or 1) // 2)
 
 
 def _setting(default: Any, help_text: str, **more: Any) -> Any:
@@ -60,7 +60,7 @@ class RunSettings:
 
     concurrency: int = _setting(
         _default_concurrency,
-        "Helm runs that write at the same time, over all members. Default: 2 x cores, at least 4.",
+        "Helm runs that write at the same time, over all members. Default: 1.5 x cores, at least 3.",
         minimum=1,
     )
     concurrency_per_member: int = _setting(4, "Helm runs that write at the same time on one member.", minimum=1)

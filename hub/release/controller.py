@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from hub.release.helm import Helm
     from hub.release.inputs import Inputs
     from hub.release.postrender import PostRenderers
+    from hub.release.storage import StoredRelease
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
     from hub.runtime.secrets import SecretReader
@@ -106,14 +107,14 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         member = await self._member(release)
         desired = _desired(release, source, values)
         storage, actions = self._storage(member), self._actions(member)
-        mapper = member.mapper
+        target, mapper = target_of(release), member.mapper
         await self._leave_old_target(attempt, actions, storage, source)
         _reset_failures(release, desired, member)
         _record_attempt(release, desired, member)
         release.status.last_attempted_revision_digest = source.oci_digest
         request = Request(
             attempt=attempt,
-            target=target_of(release),
+            target=target,
             desired=desired,
             storage=storage,
             drift=Drift(member, mapper, stamp_of(release)),
@@ -122,6 +123,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             values=values,
             artifact=source.artifact,
             superseded=partial(self._newer, release, chart_key, source),
+            rival=partial(self._rival, release, target),
         )
         async with self.needing(chart_key):
             await Loop(request, actions, self.recorder).run()
@@ -169,6 +171,15 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         except HubError:
             return ""
         return "" if artifact.digest == source.origin else str(chart_key)
+
+    def _rival(self, release: HelmRelease, target: Target, stored: StoredRelease) -> str:
+        """Return the other object that wants the same release and made this revision of it; empty without one."""
+        if stored.owner in {"", release.metadata.uid}:
+            return ""
+        owner = next((one for one in self.cache.all(HelmRelease.KIND) if one.metadata.uid == stored.owner), None)
+        if owner is None or target_of(owner).record != target.record:
+            return ""
+        return f"{owner.metadata.namespace}/{owner.metadata.name}"
 
     def _storage(self, member: Member) -> Storage:
         return Storage(member, self._memory)
@@ -220,8 +231,12 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         release = attempt.resource
         latest = release.status.history[0]
         revision, chart = history.revision_of(latest), history.chart_of(latest)
-        if await storage.latest(target) is None:
+        stored = await storage.latest(target)
+        if stored is None:
             attempt.conditions.mark("Released", "False", *messages.not_found(revision))
+            return
+        if rival := self._rival(release, target, stored):
+            self.recorder.normal(release, *messages.orphaned(revision, f"it belongs to HelmRelease '{rival}'"))
             return
         try:
             async with actions.in_turn() as running:

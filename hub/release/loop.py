@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from hub.api.meta import Duration
 from hub.errors import Stalled, ToolFailed, Transient, Waiting
@@ -41,7 +41,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Request:
-    """Everything one reconcile needs to know, gathered before helm is touched."""
+    """
+    Everything one reconcile needs to know, gathered before helm is touched.
+
+    ``superseded`` names what has become newer than this, ``rival`` the other object that a revision was made for; both
+    are empty when there is none.
+    """
 
     attempt: Attempt[HelmRelease]
     target: Target
@@ -53,6 +58,7 @@ class Request:
     values: dict[str, Any] = field(repr=False)
     artifact: Artifact
     superseded: Callable[[], str] = lambda: ""
+    rival: Callable[[StoredRelease], str] = lambda _: ""
 
     @property
     def release(self) -> HelmRelease:
@@ -81,12 +87,14 @@ class Loop:
 
         Raises:
             Stalled: No retries are left, or a rollback has no target.
-            Waiting: The release failed and is tried again.
+            Waiting: The release failed and is tried again, or it is another object's.
             Transient: An action failed without changing anything.
         """
         request = self._request
         while True:
             stored = await self._observe()
+            if stored is not None and (rival := request.rival(stored)):
+                self._leave_to(rival)
             found = state.classify(stored, request.release.status.history, request.desired)
             if found.status is Status.IN_SYNC and stored is not None:
                 found = await self._look_for_drift(stored, found)
@@ -99,6 +107,14 @@ class Loop:
             if action.kind == "remediate":
                 break
         self._conclude(found.status)
+
+    def _leave_to(self, rival: str) -> NoReturn:
+        """Touch nothing of a release that another object made; tell once."""
+        words = messages.taken(str(self._request.target), rival)
+        told = self._request.attempt.conditions.get("Ready")
+        if told is None or told.message != words.message:
+            self._warn(words)
+        raise Waiting(*words, quiet=True)
 
     async def _observe(self) -> StoredRelease | None:
         """Read the newest revision, and take up one of our own that a kill kept us from recording."""

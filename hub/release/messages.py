@@ -115,6 +115,15 @@ def idle_patches(patches: Iterable[str]) -> Words:
     )
 
 
+def taken(release: str, rival: str) -> Words:
+    """Two objects want the same release: whoever made it keeps it, instead of both for ever undoing each other."""
+    return Words(
+        "ReleaseConflict",
+        f"release {release} belongs to HelmRelease '{rival}': give one of the two another spec.releaseName or "
+        "spec.targetNamespace, or delete one",
+    )
+
+
 def unlocked(revision: str, chart: str, status: str) -> Words:
     """A revision that a dead process left pending was freed."""
     return Words("PendingRelease", f"Unlocked Helm release {revision} with chart {chart} in {status} state")

@@ -20,6 +20,11 @@ class Target(NamedTuple):
     namespace: str
     storage_namespace: str
 
+    @property
+    def record(self) -> tuple[str, str]:
+        """What Helm keeps its record under: of two targets with the same there can be only one."""
+        return self.storage_namespace, self.name
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 
