@@ -19,7 +19,6 @@ from hub.content.package import VERSION, ChartRequest, expected_version
 from hub.content.refs import commit_of
 from hub.errors import Stalled, Waiting
 from hub.sources.dependencies import Dependencies
-from hub.sources.signatures import check
 from hub.sources.source import OUTDATED, STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
-    from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
     from hub.sources.dependencies import DependencyTools
     from hub.sources.pulled import PulledCharts
+    from hub.sources.signatures import Signatures
 
 _FOLDERS = ("GitRepository", "Bucket")
 """Kinds of sources in which charts are folders; in a HelmRepository they are packages."""
@@ -54,14 +53,14 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         store: Store,
         artifacts: ArtifactReader,
         builder: ChartBuilder,
-        origins: Origins,
+        signatures: Signatures,
         pulled: PulledCharts,
         dependencies: DependencyTools,
     ) -> None:
         super().__init__(client, cache, recorder, store=store)
         self._artifacts = artifacts
         self._builder = builder
-        self._origins = origins
+        self._signatures = signatures
         self._pulled = pulled
         self._dependencies = dependencies
 
@@ -117,7 +116,7 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
     async def _verify(self, attempt: Attempt[HelmChart], registry: Registry, digest: str) -> None:
         chart = attempt.resource
         if chart.spec.verify is not None:
-            await check(chart.spec.verify, chart.metadata.namespace, registry, digest, self._origins)
+            await self._signatures.check(chart.spec.verify, chart.metadata.namespace, registry, digest)
 
     async def _put(self, attempt: Attempt[HelmChart], build: Build, package: Path | None, news: News) -> None:
         chart = attempt.resource
