@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hub.api.meta import READY, Key
 from hub.api.repositories import ExternalArtifact, OCIRepository
-from hub.api.source import OPTIONAL_VALUES_FILES, HelmChart, SourceStatus
+from hub.api.source import OPTIONS, HelmChart, SourceStatus
 from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 from hub.release.names import chart_key
 
@@ -180,7 +180,7 @@ def _matches(chart: object, wanted: dict[str, Any]) -> bool:
     return (
         all(labels.get(key) == value for key, value in meta["labels"].items())
         and all(annotations.get(key) == value for key, value in meta.get("annotations", {}).items())
-        and annotations.get(OPTIONAL_VALUES_FILES) == meta.get("annotations", {}).get(OPTIONAL_VALUES_FILES)
+        and all(annotations.get(key) == meta.get("annotations", {}).get(key) for key in OPTIONS)
         and chart.spec == type(chart.spec).parse(wanted["spec"])
     )
 

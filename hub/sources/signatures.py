@@ -1,10 +1,14 @@
-"""Whether an artifact in a registry is signed as ``spec.verify`` wants it. Follows Flux sources facts 43 and 48."""
+"""
+Whether an artifact in a registry is signed as ``spec.verify`` wants it (Flux sources facts 43 and 48), and whether a
+chart has the provenance that an annotation wants, which Flux does not know.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hub.api.repositories import ArtifactVerification
+from hub.content import provenance as provenances
 from hub.content.oci.errors import RegistryError
 from hub.content.oci.signed import BadTrustError, NotSignedError, verify
 from hub.content.regex import BadPattern, Pattern
@@ -13,13 +17,14 @@ from hub.errors import Stalled, Transient
 from hub.sources.source import VERIFICATION_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from hub.api.meta import LocalRef
     from hub.api.source import ChartVerification, OIDCIdentity
     from hub.content.oci.client import Registry
     from hub.content.oci.signed import Trust
     from hub.content.oci.trustroot import TrustedRoots
+    from hub.content.provenance import Provenance
     from hub.runtime.origins import Origins
 
 _KEY = ".pub"
@@ -61,6 +66,21 @@ class Signatures:
             raise Transient(VERIFICATION_FAILED, f"{how}: {error}") from error
         except RegistryError as error:
             raise Transient(VERIFICATION_FAILED, f"{how}: {error.message}") from error
+
+    async def prove(
+        self, namespace: str, secret: str, provenance: Callable[[], Awaitable[Provenance]], digest: str
+    ) -> str:
+        """
+        Check the provenance of a package with the keys of a Secret; return the ID of the key that signed it.
+
+        Raises:
+            Transient: None of them signed it for this package (reason ``VerificationError``).
+        """
+        keys = list((await self._origins.secret(namespace, secret)).values())
+        try:
+            return await in_thread(provenances.check, await provenance(), digest, keys)
+        except provenances.BadProvenanceError as error:
+            raise Transient(VERIFICATION_FAILED, f"failed to verify the provenance of the chart: {error}") from error
 
     async def _trust(self, verification: ChartVerification, namespace: str) -> Trust:
         """Return who is trusted, with the first use of a large library in a thread."""
