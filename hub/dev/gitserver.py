@@ -113,6 +113,7 @@ class GitServer:
         await run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(bare))
         await run_git("config", "http.receivepack", "true", cwd=bare)
         await run_git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=bare)
+        await run_git("config", "uploadpack.allowFilter", "true", cwd=bare)
         if source is None:
             return ""
         return await self.commit(name, _files_of(source), message="Initial commit", branch=branch)

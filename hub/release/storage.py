@@ -144,7 +144,7 @@ class StoredRelease:
         return self.status == "deployed" and self.description == f"Rollback to {version}"
 
     def digest_with(self, oci_digest: str) -> str:
-        """Return the digest of the revision when its chart is of this digest in a registry; empty: it is from elsewhere."""
+        """Return the digest of the revision when its chart is of this digest in a registry; empty is from elsewhere."""
         return self.observed.digest(oci_digest) if oci_digest and self.observed is not None else self.digest
 
     def digest_as(self, status: str, oci_digest: str = "") -> str:
