@@ -92,8 +92,11 @@ class Charts:
         if not release.status.helm_chart:
             return
         namespace, name = release.status.helm_chart.split("/", maxsplit=1)
+        chart = self._cache.get(Key(HelmChart.KIND.name, namespace, name))
         await self._client.delete(HelmChart.KIND.api, name, namespace)
-        self._recorder.normal(release, "HelmChartDeleted", f"deleted HelmChart '{namespace}/{name}'")
+        # A deletion is gone through again when something comes between: what is going already is no news.
+        if chart is not None and not chart.deleted:
+            self._recorder.normal(release, "HelmChartDeleted", f"deleted HelmChart '{namespace}/{name}'")
         release.status.helm_chart = ""
 
     async def ready(self, key: Key) -> ChartSource:

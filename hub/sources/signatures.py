@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from hub.api.meta import LocalRef
     from hub.api.source import ChartVerification, OIDCIdentity
     from hub.content.oci.client import Registry
-    from hub.content.oci.signed import Trust
+    from hub.content.oci.notation import Notation
+    from hub.content.oci.reference import Repository
+    from hub.content.oci.signed import Find, Trust
     from hub.content.oci.trustroot import TrustedRoots
     from hub.content.provenance import Provenance
     from hub.runtime.origins import Origins
 
-_KEY = ".pub"
+_PROVIDERS = ("cosign", "notation")
+_KEY, _CERTIFICATES = ".pub", (".crt", ".pem")
 _TRUSTED_ROOT = "trusted_root.json"
 
 
@@ -52,13 +55,17 @@ class Signatures:
             Stalled: The way of signing is not supported (reason ``UnsupportedField``).
             Transient: There is no signature by anybody who is trusted (reason ``VerificationError``).
         """
-        if verification.provider != "cosign":
-            why = f"spec.verify.provider '{verification.provider}' is not supported"
-            raise Stalled("UnsupportedField", f"{why}: use cosign, with keys or keyless")
-        keyless = verification.secret_ref is None
-        how = "failed to verify the signature using provider " + ("'cosign keyless'" if keyless else "'cosign'")
+        provider = verification.provider
+        if provider not in _PROVIDERS:
+            why = f"spec.verify.provider '{provider}' is not supported"
+            raise Stalled("UnsupportedField", f"{why}: use {' or '.join(_PROVIDERS)}")
+        keyless = " keyless" if provider == "cosign" and verification.secret_ref is None else ""
+        how = f"failed to verify the signature using provider '{provider}{keyless}'"
         try:
-            await verify(registry, digest, await self._trust(verification, namespace))
+            if provider == "cosign":
+                await verify(registry, digest, await self._trust(verification, namespace))
+            else:
+                await self._notation(verification.secret_ref, namespace, registry, digest)
         except NotSignedError as error:
             why = f"{error} for '{registry.repository}@{digest}'"
             raise Transient(VERIFICATION_FAILED, f"{how}: {why}") from error
@@ -91,6 +98,14 @@ class Signatures:
         root = await self._roots.get() if ref is None else await self._own_root(namespace, ref)
         return await in_thread(_keyless, root, verification.match_oidc_identity)
 
+    async def _notation(self, ref: LocalRef | None, namespace: str, registry: Registry, digest: str) -> None:
+        if ref is None:
+            raise BadTrustError("spec.verify.secretRef names no Secret with a trust policy and certificates")
+        data = await self._origins.secret(namespace, ref.name)
+        trust, find = await in_thread(_notation, data, f"secret '{namespace}/{ref.name}'", registry.repository)
+        if not trust.policy.skip:
+            await verify(registry, digest, trust, find)
+
     async def _own_root(self, namespace: str, ref: LocalRef) -> bytes:
         root = (await self._origins.secret(namespace, ref.name)).get(_TRUSTED_ROOT)
         if root is None:
@@ -111,3 +126,15 @@ def _keyless(root: bytes, identities: list[OIDCIdentity]) -> Trust:
     from hub.content.oci.keyless import Identity, Keyless  # noqa: PLC0415  # half a second, 40 MiB
 
     return Keyless(root, [Identity(Pattern(one.issuer), Pattern(one.subject)) for one in identities])
+
+
+def _notation(data: Mapping[str, bytes], where: str, repository: Repository) -> tuple[Notation, Find]:
+    from hub.content.oci import notation  # noqa: PLC0415  # cryptography: few hubs need it
+
+    if notation.POLICY not in data:
+        raise BadTrustError(f"{where} has no '{notation.POLICY}'")
+    policy = notation.parse_policy(data[notation.POLICY], str(repository))
+    roots = notation.parse_roots({key: pem for key, pem in data.items() if key.endswith(_CERTIFICATES)})
+    if not roots and not policy.skip:
+        raise BadTrustError(f"{where} has no certificate: no key that ends with {' or '.join(_CERTIFICATES)}")
+    return notation.Notation(policy, roots), notation.envelopes

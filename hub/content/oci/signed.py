@@ -19,10 +19,12 @@ from hub.content.oci.errors import RegistryNotFound
 from hub.content.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from hub.content.oci.client import Registry
     from hub.content.oci.manifest import Descriptor
+
+    Find = Callable[[Registry, str], AsyncIterator["Signed"]]
 
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
@@ -70,9 +72,15 @@ class BadTrustError(ValueError):
     """What should say who is trusted cannot be used: a key, a trusted root. The message names it."""
 
 
-async def verify(registry: Registry, digest: str, trust: Trust) -> None:
+async def verify(registry: Registry, digest: str, trust: Trust, find: Find | None = None) -> None:
     """
     Check that somebody who is trusted signed the manifest of a digest.
+
+    Args:
+        registry: Where it is.
+        digest: Of the manifest.
+        trust: Whose signatures count.
+        find: Gives the signatures; None is where cosign puts them.
 
     Raises:
         NotSignedError: Nobody did.
@@ -80,7 +88,7 @@ async def verify(registry: Registry, digest: str, trust: Trust) -> None:
     """
     seen = elsewhere = 0
     doubts = ""
-    async for signed in signatures(registry, digest):
+    async for signed in (find or signatures)(registry, digest):
         seen += 1
         if signed.digest != digest:
             elsewhere += 1

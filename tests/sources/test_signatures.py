@@ -1,8 +1,11 @@
-"""Keyless signatures, as objects ask for them: a Sigstore of our own, and a real registry."""
+"""Keyless signatures and those of notation, as objects ask for them: authorities of our own, and a real registry."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from notation_kit import Notary, NotationSigner, policy
 from repository_kit import Pusher, targz
 from sigstore_kit import ISSUER, SUBJECT, KeylessSigner, Sigstore
 from sources_harness import CHART, OCI, Sources, condition
@@ -110,3 +113,32 @@ async def test_charts_of_these_people_only(sources, sigstore, registry_server, t
     await sources.request(CHART, "web")
     found = await sources.ready(CHART, "web", "1.0.0")
     assert condition(found, "SourceVerified")["message"] == "verified signature of version 1.0.0"
+
+
+async def test_notation(sources, registry_server, tmp_path):
+    name, notary = registry_server.repository(f"{sources.namespace}/app"), Notary()
+    pusher = Pusher(sources.session, tmp_path)
+    digest = await pusher.push(name, "1", targz({"a": "1"}), FLUX_CONTENT)
+    us = policy(identities=["x509.subject: C=US, ST=WA, O=example, CN=build"])
+    await sources.secret("us", **{"trustpolicy.json": json.dumps(us), "ca.crt": notary.pem.decode()})
+    await sources.secret("skip", **{"trustpolicy.json": json.dumps(policy("skip"))})
+    await sources.secret("no-roots", **{"trustpolicy.json": json.dumps(us)})
+    await sources.secret("no-policy", **{"ca.crt": notary.pem.decode()})
+    given = {"url": f"oci://{name}", "insecure": True, "ref": {"tag": "1"}}
+    rows = {
+        "us": f"no signatures found for '{name}@{digest}'",
+        "no-roots": f"secret '{sources.namespace}/no-roots' has no certificate: no key that ends with .crt or .pem",
+        "no-policy": f"secret '{sources.namespace}/no-policy' has no 'trustpolicy.json'",
+    }
+    for row in (*rows, "skip"):
+        verify = {"provider": "notation", "secretRef": {"name": row}}
+        await sources.apply("OCIRepository", row, given | {"verify": verify})
+    await sources.ready(OCI, "skip", f"1@{digest}")
+    for row, message in rows.items():
+        found = await sources.failed(OCI, row, "VerificationError")
+        told = condition(found, "SourceVerified")["message"]
+        assert told == f"failed to verify the signature using provider 'notation': {message}"
+    sign = NotationSigner(pusher.open(name), tmp_path)
+    await sign.signed(digest, notary, {}, "C=US, ST=WA, O=example, CN=build")
+    await sources.request(OCI, "us")
+    await sources.ready(OCI, "us", f"1@{digest}")
