@@ -123,7 +123,7 @@ def _keys(data: Mapping[str, bytes], where: str) -> Trust:
 
 
 def _keyless(root: bytes, identities: list[OIDCIdentity]) -> Trust:
-    from hub.content.oci.keyless import Identity, Keyless  # noqa: PLC0415  # half a second, 40 MiB
+    from hub.content.oci.keyless import Identity, Keyless  # noqa: PLC0415  # 0.4 s, 13 MiB
 
     return Keyless(root, [Identity(Pattern(one.issuer), Pattern(one.subject)) for one in identities])
 
