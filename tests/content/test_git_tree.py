@@ -102,6 +102,15 @@ async def test_what_others_want_of_a_partial_cache_is_brought_in_one_go(cache, r
     assert set(await take(cache, remote(repo), tmp_path)) > {*LARGE, SMALL}, "the whole cache is another one"
 
 
+async def test_many_contents_are_asked_for_at_once(cache, repo, tmp_path):
+    files = {f"many/{number}.txt": f"{number}" for number in range(100)}
+    await repo.commit("app", files)
+    at = replace(remote(repo), partial=True)
+    found = await take(cache, at, tmp_path, sparse=("many",))
+    assert {name: data.decode() for name, data in found.items()} == files
+    assert sum(line.startswith("POST") for line in repo.requests) <= 4, "look, references, trees, contents"
+
+
 async def test_submodules_beside_a_partial_cache(cache, repo, tmp_path):
     await repo.create("lib")
     inner = await repo.commit("lib", {"l.txt": "l"})
