@@ -158,12 +158,6 @@ async def test_certificates_that_cannot_be_trusted(sources, origin, tmp_path):
             assert found["status"]["artifact"] == before[row, plural]["status"]["artifact"]
 
 
-def link(name, target, kind=tarfile.SYMTYPE):
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, target
-    return {name: entry}
-
-
 def large(name):
     entry = tarfile.TarInfo(name)
     entry.size = 200 << 20  # what is said is believed: nothing has to be unpacked to find out
