@@ -197,7 +197,7 @@ def _signed(data: bytes) -> Signed:
         payload, protected = str(envelope["payload"]), str(envelope["protected"])
         digest = str(json.loads(_unpadded(payload))["targetArtifact"]["digest"])
         return Signed(f"{protected}.{payload}".encode(), _unpadded(envelope["signature"]), digest, bundle=data)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, RecursionError, LookupError, TypeError):
         return Signed(b"", b"", "")
 
 

@@ -175,7 +175,7 @@ def _payload_digest(data: bytes) -> str:
 def _mapping(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
