@@ -115,3 +115,14 @@ async def test_not_signed(signer, sigstore):
 def test_bad_trusted_roots(data):
     with pytest.raises(BadTrustError, match="the trusted root cannot be used: "):
         Keyless(data, [])
+
+
+def test_the_public_trusted_root_can_be_used():
+    """The library brings one that was good when it was made."""
+    from importlib import resources
+    from urllib.parse import quote
+
+    from hub.content.oci.trustroot import PUBLIC, TARGET
+
+    root = resources.files("sigstore._store").joinpath(quote(PUBLIC, safe=""), TARGET).read_bytes()
+    Keyless(root, [])
