@@ -65,6 +65,8 @@ def schema() -> dict[str, Any]:
             serviceMonitor=_mapping(enabled=_SWITCH, interval=_TEXT, labels=_TEXTS),
             dashboard=_mapping(enabled=_SWITCH, labels=_TEXTS),
             resources=_ANYTHING,
+            extraVolumes=_ENTRIES,
+            extraVolumeMounts=_ENTRIES,
             podAnnotations=_TEXTS,
             podLabels=_TEXTS,
             nodeSelector=_TEXTS,

@@ -80,7 +80,7 @@ class ServeSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """How much of a source is taken, and how much is kept."""
+    """How much of a source is taken, how much is kept, and whom signatures are believed."""
 
     helm_index_max_size: int = _setting(100 << 20, "Bytes of the index of a HelmRepository.", minimum=1)
     helm_chart_max_size: int = _setting(20 << 20, "Bytes of a packaged chart that is fetched.", minimum=1)
@@ -92,6 +92,11 @@ class SourceSettings:
     storage_budget: int = _setting(0, "Bytes that all artifacts may take. Default: 0, the whole disk.", minimum=0)
     git_max_size: int = _setting(
         1 << 30, "Bytes that one fetch from Git may bring, and that the files of a commit may have.", minimum=1
+    )
+    sigstore_trusted_root: Path | None = _setting(
+        None,
+        "File with the trusted root of keyless signatures (trusted_root.json). Default: that of Sigstore's public "
+        "instance, fetched over TUF.",
     )
 
 

@@ -30,6 +30,10 @@ VERSIONS = (Version("v1beta1", deprecated=True), Version("v1beta2", deprecated=T
 CATEGORIES = ("all", "fluxcd", "fluxcd-sources")
 OPTIONAL_VALUES_FILES = "hubctl.io/optional-values-files"
 """Annotation of a HelmChart: those of its ``valuesFiles`` that may be missing, one per line or between commas."""
+VERIFY_PROVENANCE = "hubctl.io/verify-provenance"
+"""Annotation of a HelmChart: the Secret with the PGP keys, one of which must have signed the package's provenance."""
+OPTIONS = (OPTIONAL_VALUES_FILES, VERIFY_PROVENANCE)
+"""Annotations of a HelmChart that say what is wanted."""
 
 # A timeout of a source cannot be given in hours.
 SHORT: dict[str, Any] = {"pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$"}
@@ -251,3 +255,8 @@ class HelmChart(Resource):
         """Those that may be missing, as the annotation names them."""
         lines = self.metadata.annotations.get(OPTIONAL_VALUES_FILES, "").replace(",", "\n").splitlines()
         return tuple(path for line in lines if (path := line.strip()))
+
+    @property
+    def provenance_keys(self) -> str:
+        """The Secret with the keys that provenance is checked with; empty when it is not."""
+        return self.metadata.annotations.get(VERIFY_PROVENANCE, "").strip()

@@ -49,6 +49,8 @@ _INSECURE = Flag("insecure", "insecure", "Plain HTTP.", "flag")
 _VERIFY = (
     Flag("verify-provider", "verify.provider", "How signatures are checked: cosign, notation."),
     Flag("verify-secret-ref", "verify.secretRef.name", "Secret with the trusted public keys."),
+    Flag("verify-issuer", "verify.matchOIDCIdentity.issuer", "Keyless: who certified, as RE2.", put=setters.only),
+    Flag("verify-subject", "verify.matchOIDCIdentity.subject", "Keyless: who signed, as RE2.", put=setters.only),
 )
 _STRATEGY = "What makes a new chart: ChartVersion, Revision or Content."
 

@@ -35,6 +35,15 @@ def lines(spec: dict[str, Any], path: str, value: list[str]) -> None:
     plain(spec, path, "\n".join(value))
 
 
+def only(spec: dict[str, Any], path: str, value: Any) -> None:
+    """Set a key of the only entry of a list."""
+    entries, _, key = path.rpartition(".")
+    *above, last = entries.split(".")
+    for one in above:
+        spec = spec.setdefault(one, {})
+    spec.setdefault(last, [{}])[0][key] = value
+
+
 def helm_url(spec: dict[str, Any], path: str, value: str) -> None:
     """Set the address of a chart repository; that of a registry says what it is."""
     plain(spec, path, value)

@@ -7,17 +7,15 @@ errors are of reason ``InvalidChartReference`` and say which chart and why.
 
 from __future__ import annotations
 
-import gzip
 import posixpath
 import re
-import tarfile
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.content import goyaml
 from hub.content.helmignore import HELM_IGNORE, HelmIgnore
 from hub.content.semver import parse_version
+from hub.content.tarball import BadTarballError, reading
 from hub.errors import Stalled
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 100 << 20
 """Bytes of all files of a chart together (Helm's limit)."""
+MAX_FILES = 50_000
+"""Entries of a packaged chart."""
 CHART_YAML = "Chart.yaml"
 _ALIAS = re.compile(r"[a-zA-Z0-9_-]+\Z")
 _TEXTS = (
@@ -151,23 +151,23 @@ def read_archive(file: Path, path: str) -> Files:
         ChartReferenceError: It is damaged, too large, or names files outside of itself.
     """
     files: Files = {}
-    size = 0
+    size = count = 0
     try:
-        with gzip.open(file) as zipped, tarfile.open(fileobj=zipped, mode="r|") as tar:
+        with reading(file) as tar:
             for entry in tar:
+                size, count = size + entry.size, count + 1
+                if size > MAX_SIZE or count > MAX_FILES:
+                    raise ChartReferenceError(f"chart '{path}' is larger than {MAX_SIZE} bytes or {MAX_FILES} files")
                 if not entry.isreg():
                     continue
-                size += entry.size
-                if size > MAX_SIZE:
-                    raise ChartReferenceError(f"chart '{path}' is larger than {MAX_SIZE} bytes")
                 # The first folder is the chart's own.
                 inner = _inside(entry.name.partition("/")[2], f"file in chart '{path}'")
                 content = tar.extractfile(entry)
                 if inner == ".":
                     raise ChartReferenceError(f"chart '{path}' holds '{entry.name}' outside of its folder")
                 files[inner] = content.read() if content else b""
-    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        raise ChartReferenceError(f"chart '{path}' is not a readable .tgz: {error}") from error
+    except BadTarballError as error:
+        raise ChartReferenceError(f"chart '{path}' is {error}") from error
     return files
 
 

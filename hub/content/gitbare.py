@@ -42,10 +42,14 @@ class Bare:
     Args:
         root: Folder of all caches.
         url: Without user information.
+        partial: It has the files' contents only where somebody asked for them. Such a cache is apart from the one that
+            has everything: what is in that one is whole.
     """
 
-    def __init__(self, root: Path, url: str) -> None:
-        self.path = root / f"{digests.hex_of(digests.of_parts(url))[:32]}.git"
+    def __init__(self, root: Path, url: str, *, partial: bool = False) -> None:
+        self.partial = partial
+        name = digests.of_parts(url, "partial") if partial else digests.of_parts(url)
+        self.path = root / f"{digests.hex_of(name)[:32]}.git"
         self._tmp = root / "tmp"
 
     @property
@@ -110,6 +114,12 @@ class Bare:
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(trash := self._tmp / f"trash-{time.monotonic_ns()}")
             shutil.rmtree(trash, ignore_errors=True)
+
+    def replace_packs(self, new: str) -> None:
+        """Remove all packs but a new one, which has what they had."""
+        for file in (self.path / "objects" / "pack").glob("pack-*"):
+            if not file.name.startswith(f"pack-{new}."):
+                file.unlink(missing_ok=True)
 
     def packs(self) -> int:
         """Return how many packs there are."""

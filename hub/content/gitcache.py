@@ -55,11 +55,13 @@ class Remote:
     Attributes:
         url: Without secrets.
         timeout: Seconds that one run of git may take.
+        partial: Fetch what files contain only when it is asked for (:meth:`GitCache.bring`), from servers that can.
     """
 
     url: str
     auth: GitAuth
     timeout: float
+    partial: bool = False
 
     @classmethod
     def of(cls, url: str, auth: GitAuth | None, timeout: float) -> Remote:
@@ -141,7 +143,26 @@ class GitCache:
         Raises:
             GitFailed: It could not be fetched.
         """
-        return await self._fetches.run((remote.url, remote.auth, head), lambda: self._fetch(remote, head))
+        key = (remote.url, remote.auth, remote.partial, head)
+        return await self._fetches.run(key, lambda: self._fetch(remote, head))
+
+    async def bring(self, remote: Remote, blobs: Sequence[str]) -> list[int]:
+        """
+        Return the sizes of contents of files in a partial cache; what it lacks is fetched first, in one go.
+
+        Raises:
+            GitFailed: They could not be fetched.
+        """
+        bare = self.bare(remote)
+        async with self._lock(bare):
+            sizes = await self._sizes(bare, blobs)
+            if missing := [blob for blob in dict.fromkeys(blobs) if blob not in sizes]:
+                arguments = [*_FETCH, "--stdin", "--", remote.url]
+                await self._bring_once(remote, bare, arguments, afresh=True, replace=False, stdin=missing)
+                sizes = await self._sizes(bare, blobs)
+        if missing := [blob for blob in blobs if blob not in sizes]:
+            raise giterrors.failed("clone", remote.url, f"the server does not give the object '{missing[0]}'")
+        return [sizes[blob] for blob in blobs]
 
     async def look(self, remote: Remote, ref: str) -> str:
         """
@@ -196,7 +217,7 @@ class GitCache:
 
     def bare(self, remote: Remote) -> Bare:
         """Return the cache of a repository."""
-        return Bare(self._root, remote.url)
+        return Bare(self._root, remote.url, partial=remote.partial)
 
     async def local(self, bare: Bare, arguments: Sequence[str], stdin: Sequence[str] = ()) -> bytes:
         """
@@ -206,19 +227,11 @@ class GitCache:
             GitError: It said no.
             GitFailed: It took too long, or printed too much.
         """
-
-        async def run(file: BinaryIO | None) -> bytes:
-            return await self.runner.run(
-                arguments, _read_all, timeout=_LOCAL_TIMEOUT, env=bare.env, cwd=self._root, stdin=file
-            )
-
         try:
-            if not stdin:
-                return await run(None)
-            with await asyncio.to_thread(tempfile.TemporaryFile) as file:
-                await asyncio.to_thread(file.writelines, [f"{line}\n".encode() for line in stdin])
-                file.seek(0)
-                return await run(file)
+            async with _lines(stdin) as file:
+                return await self.runner.run(
+                    arguments, _read_all, timeout=_LOCAL_TIMEOUT, env=bare.env, cwd=self._root, stdin=file
+                )
         except TimeoutError as error:
             raise GitFailed(f"git {arguments[0]} took longer than {_LOCAL_TIMEOUT:g}s") from error
 
@@ -286,12 +299,13 @@ class GitCache:
 
     async def _download(self, remote: Remote, bare: Bare, head: Head) -> Commit:
         """Try the ways in which a server may give a commit, the cheapest first."""
-        attempts = [(["--depth=1"], head.tag or head.commit, False)]
+        partly = ["--filter=blob:none"] if remote.partial else []  # of no effect where the server does not know it
+        attempts = [(["--depth=1", *partly], head.tag or head.commit, False)]
         if head.ref:
-            attempts.insert(0, (["--depth=1"], head.ref, False))
+            attempts.insert(0, (["--depth=1", *partly], head.ref, False))
         else:
             # A server that does not give single commits gives its branches, with all history.
-            attempts.append(([], f"refs/heads/{head.label}" if head.label else "refs/heads/*", True))
+            attempts.append((partly, f"refs/heads/{head.label}" if head.label else "refs/heads/*", True))
         problem: GitFailed | None = None
         for depth, source, afresh in attempts:
             target = "refs/hub/*" if source.endswith("*") else "refs/hub/new"
@@ -317,18 +331,44 @@ class GitCache:
             raise error from None
 
     async def _bring_once(
-        self, remote: Remote, bare: Bare, arguments: list[str], *, afresh: bool, replace: bool
+        self,
+        remote: Remote,
+        bare: Bare,
+        arguments: list[str],
+        *,
+        afresh: bool,
+        replace: bool,
+        stdin: Sequence[str] = (),
     ) -> None:
         async with _entered(bare.fetching(afresh=afresh)) as folder:
-            await self._remote(remote, "clone", arguments, folder)
+            async with _lines(stdin) as file:
+                await self._remote(remote, "clone", arguments, folder, file)
             await in_thread(bare.adopt, folder, afresh=replace)
+
+    async def _sizes(self, bare: Bare, blobs: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of those that are here."""
+        try:
+            out = await self.local(bare, ["cat-file", "--batch-check", "--buffer"], blobs) if blobs else b""
+        except GitError as error:
+            raise GitFailed(f"the cache cannot be read: {error.text}") from error
+        fields = (line.split() for line in out.decode().splitlines())
+        return {one[0]: int(one[2]) for one in fields if len(one) == 3}
 
     async def _pack(self, bare: Bare) -> None:
         if await asyncio.to_thread(bare.packs) <= _MANY_PACKS:
             return
         await in_thread(bare.forget_old)
         with contextlib.suppress(GitError, GitFailed):  # of no use to the caller, who has his commit
-            await self.local(bare, ["repack", "-a", "-d", "-q"])
+            if not bare.partial:
+                await self.local(bare, ["repack", "-a", "-d", "-q"])
+                return
+            # git's own way stops at the first object that is not here.
+            commits = sorted(set((await asyncio.to_thread(bare.commits)).values()))
+            walk = ["rev-list", "--objects", "--no-object-names", "--missing=allow-any", *commits]
+            there = (await self.local(bare, walk)).decode().split()
+            target = str(bare.path / "objects" / "pack" / "pack")
+            new = await self.local(bare, ["pack-objects", "--quiet", target], there)
+            await in_thread(bare.replace_packs, new.decode().strip())
 
     async def _read(self, bare: Bare, head: Head) -> Commit | None:
         """Return the commit of a head if everything of it is here."""
@@ -341,11 +381,18 @@ class GitCache:
         except (GitError, ValueError):
             return None
 
-    async def _remote(self, remote: Remote, verb: str, arguments: list[str], folder: Path | None = None) -> bytes:
+    async def _remote(
+        self,
+        remote: Remote,
+        verb: str,
+        arguments: list[str],
+        folder: Path | None = None,
+        stdin: BinaryIO | None = None,
+    ) -> bytes:
         async with self._host(remote), opened(remote.url, remote.auth) as access:
             env = access.env | ({"GIT_DIR": str(folder)} if folder else {})
             run = self.runner.run(
-                arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root
+                arguments, _read_all, timeout=remote.timeout, env=env, auth=remote.auth, cwd=self._root, stdin=stdin
             )
             try:
                 return await (self._watched(run, folder, remote) if folder else run)
@@ -395,6 +442,18 @@ async def _entered(folder: contextlib.AbstractContextManager[Path]) -> AsyncIter
         yield path
     finally:
         await asyncio.shield(asyncio.to_thread(folder.__exit__, None, None, None))
+
+
+@contextlib.asynccontextmanager
+async def _lines(lines: Sequence[str]) -> AsyncIterator[BinaryIO | None]:
+    """Give a file with these lines to read, or nothing."""
+    if not lines:
+        yield None
+        return
+    with await asyncio.to_thread(tempfile.TemporaryFile) as file:
+        await asyncio.to_thread(file.writelines, [f"{line}\n".encode() for line in lines])
+        file.seek(0)
+        yield file
 
 
 def _read_all(out: IO[bytes]) -> bytes:

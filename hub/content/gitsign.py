@@ -1,5 +1,5 @@
 """
-Who signed a commit or a tag: OpenPGP through Sequoia, SSH signatures through asyncssh. Blocks; run in a thread.
+Who signed a commit or a tag: OpenPGP, and SSH signatures through asyncssh. Blocks; run in a thread.
 
 Keys come from a Secret: values of keys that end in ``.sshpub`` are SSH public keys, all others OpenPGP certificates.
 Which of the two a signature is, it says itself. Flux sources fact 28.
@@ -11,6 +11,8 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from hub.content.pgp import PgpError, verify_detached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,32 +57,13 @@ class TrustedKeys:
         if not signature:
             raise SignatureError("it is not signed")
         if signature.startswith(_PGP):
-            return _verify_pgp(signed.payload, signature, self.pgp)
+            try:
+                return verify_detached(signed.payload, signature, self.pgp)
+            except PgpError as error:
+                raise SignatureError(str(error)) from error
         if signature.startswith(_SSH):
             return _verify_ssh(signed.payload, signature, self.ssh)
         raise SignatureError("its signature is of an unknown kind: PGP and SSH are supported")
-
-
-def _verify_pgp(payload: bytes, signature: bytes, keys: tuple[bytes, ...]) -> str:
-    import pysequoia  # noqa: PLC0415  loaded when somebody verifies
-
-    certificates = []
-    for key in keys:
-        try:
-            certificates += pysequoia.Cert.split_bytes(key)
-        except Exception as error:  # the binding raises plain exceptions
-            raise SignatureError(f"a PGP public key of the Secret cannot be read: {_line(error)}") from error
-    if not certificates:
-        raise SignatureError("it has a PGP signature, and the Secret holds no PGP public key")
-    try:
-        found = pysequoia.verify(
-            bytes=payload, store=lambda _ids: certificates, signature=pysequoia.Sig.from_bytes(signature)
-        )
-    except Exception as error:  # the binding raises plain exceptions
-        raise SignatureError(f"unable to verify payload with any of the given key rings: {_line(error)}") from error
-    if not found.valid_sigs:
-        raise SignatureError("unable to verify payload with any of the given key rings")
-    return str(found.valid_sigs[0].signing_key)[-16:].upper()
 
 
 def _verify_ssh(payload: bytes, signature: bytes, keys: tuple[bytes, ...]) -> str:
@@ -111,4 +94,4 @@ def _fingerprint(line: str) -> str:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).partition("Stack backtrace")[0].split())[:200]
+    return " ".join(str(error).split())[:200]

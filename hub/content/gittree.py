@@ -13,7 +13,7 @@ import posixpath
 import tarfile
 import tempfile
 from asyncio import to_thread
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -105,6 +105,8 @@ class GitTrees:
     async def _parts(self, remote: Remote, commit: str, wanted: Wanted) -> list[_Part]:
         sparse = _directories(wanted.sparse)
         top = await self._list(_Part(remote, commit, ""))
+        if remote.partial:
+            top = await self._fill(top, sparse, _MODULES if wanted.submodules else "")
         parts = [top]
         if wanted.submodules:
             parts += await self._submodules(top, sparse)
@@ -116,6 +118,13 @@ class GitTrees:
                     "does not exist in repository"
                 )
         return [part.only(lambda path: _within(path, sparse)) for part in parts]
+
+    async def _fill(self, part: _Part, sparse: Sequence[str], besides: str) -> _Part:
+        """Have the contents of the files that are wanted, which a partial cache lacks, and say how large they are."""
+        wanted = [file for file in part.files if _within(file.path, sparse) or file.path == besides]
+        sizes = await self._cache.bring(part.remote, [file.blob for file in wanted])
+        known = {file.blob: size for file, size in zip(wanted, sizes, strict=True)}
+        return replace(part, files=tuple(replace(file, size=known.get(file.blob, 0)) for file in part.files))
 
     async def _submodules(self, top: _Part, sparse: Sequence[str]) -> list[_Part]:
         found: list[_Part] = []
@@ -169,7 +178,8 @@ class GitTrees:
         return {one["path"]: one["url"] for one in found.values() if one.keys() >= {"path", "url"}}
 
     async def _list(self, part: _Part) -> _Part:
-        arguments = ["ls-tree", "-r", "-z", "--long", "--full-tree", part.commit]
+        long = [] if part.remote.partial else ["--long"]  # sizes are those of contents, which may not be here
+        arguments = ["ls-tree", "-r", "-z", *long, "--full-tree", part.commit]
         try:
             out = await self._cache.local(self._cache.bare(part.remote), arguments)
         except GitError as error:
@@ -253,7 +263,7 @@ class _Part:
 
 
 def _parse(part: _Part, out: bytes) -> _Part:
-    """Take regular files and submodules of ``git ls-tree --long``: symbolic links do not travel."""
+    """Take regular files and submodules of ``git ls-tree``: symbolic links do not travel."""
     files: list[_File] = []
     links: dict[str, str] = {}
     for line in out.decode("utf-8", "surrogateescape").split("\0"):
@@ -266,9 +276,15 @@ def _parse(part: _Part, out: bytes) -> _Part:
         if fields[0] == "160000":
             links[path] = fields[2]
         elif fields[1] == "blob":
-            files.append(_File(path, fields[2], int(fields[3]), executable=fields[0] == "100755"))
+            size = int(fields[3]) if len(fields) > 3 else 0
+            files.append(_File(path, fields[2], size, executable=fields[0] == "100755"))
     files.sort(key=lambda file: file.path)
     return _Part(part.remote, part.commit, part.prefix, tuple(files), links)
+
+
+def is_sparse(directories: Sequence[str]) -> bool:
+    """Whether less than everything is taken."""
+    return bool(_directories(directories))
 
 
 def _directories(sparse: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 
 from hub.content.http import Connection, TooLargeError, download, explain
+from hub.content.provenance import MAX_SIZE, SUFFIX
 from hub.content.remembered import Remembered
 from hub.errors import Transient
 
@@ -123,6 +124,11 @@ class HelmRepos:
     async def fetch_chart(self, repo: HelmRepo, url: str, target: Path) -> str:
         """Write a package into a file and return its digest. Raises ``RepositoryFailed``, ``OSError``."""
         return (await self._get(repo, repo.absolute(url), target, self._max_chart, {}))[1]
+
+    async def fetch_provenance(self, repo: HelmRepo, url: str, target: Path) -> None:
+        """Write the provenance of a package into a file. Raises ``RepositoryFailed``, ``OSError``."""
+        parts = urlsplit(repo.absolute(url))
+        await self._get(repo, urlunsplit(parts._replace(path=parts.path + SUFFIX)), target, MAX_SIZE, {})
 
     async def _get(
         self, repo: HelmRepo, url: str, target: Path, max_size: int, headers: dict[str, str]

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _COMPRESSION = 6
 _BLOCK = 1 << 20
+_MAX_HEADER = 1 << 20  # bytes; people's longest names have some thousand
+_HEADERS = frozenset({
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+})  # fmt: skip
+_SPARSE = frozenset({tarfile.GNUTYPE_SPARSE})
 
 
 class BadTarballError(ValueError):
@@ -39,6 +44,36 @@ class Limits:
 
     size: int = 1 << 30
     files: int = 200_000
+
+
+class _Entry(tarfile.TarInfo):
+    """
+    An entry whose headers take little memory.
+
+    Long names and attributes come as entries of their own, of whatever size the archive says; sparse files have lists.
+    """
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _SPARSE:
+            raise tarfile.ReadError("it holds a sparse file")
+        if self.type in _HEADERS and self.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"it has a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]  # made to be overridden, says tarfile
+        return found
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise tarfile.ReadError("it holds a sparse file")
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[tarfile.TarFile]:
+    """Give a ``.tar.gz`` to read, entry by entry. Raises ``BadTarballError``."""
+    try:
+        with gzip.open(file) as zipped, tarfile.open(fileobj=zipped, mode="r|", tarinfo=_Entry) as tar:
+            yield tar
+    # Headers upon headers are read by recursion.
+    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, RecursionError) as error:
+        raise BadTarballError(f"not a readable .tar.gz: {error}") from error
 
 
 class Writer:
@@ -86,20 +121,15 @@ def unpack(tarball: Path, target: Path, limits: Limits | None = None, *, skip_li
     """
     limits = limits or Limits()
     size = count = 0
-    try:
-        with gzip.open(tarball) as zipped, tarfile.open(fileobj=zipped, mode="r|") as tar:
-            for entry in tar:
-                size, count = size + entry.size, count + 1
-                if size > limits.size or count > limits.files:
-                    raise BadTarballError(
-                        f"the archive unpacks to more than {limits.size} bytes or {limits.files} files"
-                    )
-                if skip_links and (entry.issym() or entry.islnk()):
-                    _check_link(entry)
-                    continue
-                _unpack_entry(tar, entry, target)
-    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        raise BadTarballError(f"not a readable .tar.gz: {error}") from error
+    with reading(tarball) as tar:
+        for entry in tar:
+            size, count = size + entry.size, count + 1
+            if size > limits.size or count > limits.files:
+                raise BadTarballError(f"the archive unpacks to more than {limits.size} bytes or {limits.files} files")
+            if skip_links and (entry.issym() or entry.islnk()):
+                _check_link(entry)
+                continue
+            _unpack_entry(tar, entry, target)
 
 
 def _unpack_entry(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:

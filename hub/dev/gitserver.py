@@ -113,6 +113,7 @@ class GitServer:
         await run_git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(bare))
         await run_git("config", "http.receivepack", "true", cwd=bare)
         await run_git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=bare)
+        await run_git("config", "uploadpack.allowFilter", "true", cwd=bare)
         if source is None:
             return ""
         return await self.commit(name, _files_of(source), message="Initial commit", branch=branch)
@@ -200,6 +201,7 @@ class GitServer:
             await asyncio.gather(feeding, _ended(process), return_exceptions=True)
 
     def _cgi(self, request: web.Request, path: str) -> dict[str, str]:
+        # No Content-Encoding: git packs what is longer than a kilobyte, and aiohttp has unpacked it already.
         return {
             "GIT_PROJECT_ROOT": str(self.root),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -208,7 +210,6 @@ class GitServer:
             "PATH_INFO": path,
             "QUERY_STRING": request.query_string,
             "CONTENT_TYPE": request.headers.get("Content-Type", ""),
-            "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
             "REMOTE_USER": self.username or "anonymous",
             "REMOTE_ADDR": request.remote or "",
         }

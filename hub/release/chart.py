@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hub.api.meta import READY, Key
 from hub.api.repositories import ExternalArtifact, OCIRepository
-from hub.api.source import OPTIONAL_VALUES_FILES, HelmChart, SourceStatus
+from hub.api.source import OPTIONS, HelmChart, SourceStatus
 from hub.errors import ApiError, NotFound, Stalled, Transient, Waiting
 from hub.release.names import chart_key
 
@@ -92,8 +92,11 @@ class Charts:
         if not release.status.helm_chart:
             return
         namespace, name = release.status.helm_chart.split("/", maxsplit=1)
+        chart = self._cache.get(Key(HelmChart.KIND.name, namespace, name))
         await self._client.delete(HelmChart.KIND.api, name, namespace)
-        self._recorder.normal(release, "HelmChartDeleted", f"deleted HelmChart '{namespace}/{name}'")
+        # A deletion is gone through again when something comes between: what is going already is no news.
+        if chart is not None and not chart.deleted:
+            self._recorder.normal(release, "HelmChartDeleted", f"deleted HelmChart '{namespace}/{name}'")
         release.status.helm_chart = ""
 
     async def ready(self, key: Key) -> ChartSource:
@@ -180,7 +183,7 @@ def _matches(chart: object, wanted: dict[str, Any]) -> bool:
     return (
         all(labels.get(key) == value for key, value in meta["labels"].items())
         and all(annotations.get(key) == value for key, value in meta.get("annotations", {}).items())
-        and annotations.get(OPTIONAL_VALUES_FILES) == meta.get("annotations", {}).get(OPTIONAL_VALUES_FILES)
+        and all(annotations.get(key) == meta.get("annotations", {}).get(key) for key in OPTIONS)
         and chart.spec == type(chart.spec).parse(wanted["spec"])
     )
 

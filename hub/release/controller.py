@@ -270,6 +270,7 @@ def _desired(release: HelmRelease, source: ChartSource, values: dict[str, object
         post_renderers_digest=inputs.renderers,
         common_metadata_digest=inputs.metadata,
         hold=requested(release, inputs),
+        oci_digest=source.oci_digest,
     )
 
 

@@ -19,11 +19,11 @@ _KEPT = 5
 _GOOD = frozenset({"deployed", "superseded"})
 
 
-def snapshot(stored: StoredRelease, action: str = "") -> Snapshot:
+def snapshot(stored: StoredRelease, action: str = "", oci_digest: str = "") -> Snapshot:
     """Return the snapshot of a stored revision; ``action`` is the word of what made it."""
     return Snapshot(
         api_version="v2",
-        digest=stored.digest,
+        digest=stored.digest_with(oci_digest),
         name=stored.name,
         namespace=stored.namespace,
         version=stored.version,
@@ -36,20 +36,31 @@ def snapshot(stored: StoredRelease, action: str = "") -> Snapshot:
         first_deployed=_time(stored.info.get("first_deployed")),
         last_deployed=_time(stored.info.get("last_deployed")),
         deleted=_time(stored.info.get("deleted")) or None,
+        oci_digest=oci_digest,
     )
 
 
 def record(
-    snapshots: list[Snapshot], stored: StoredRelease, action: str = "", *, before: StoredRelease | None = None
+    snapshots: list[Snapshot],
+    stored: StoredRelease,
+    action: str = "",
+    *,
+    oci_digest: str | None = None,
+    before: StoredRelease | None = None,
 ) -> list[Snapshot]:
     """
     Return the history with one revision added or brought up to date.
+
+    ``oci_digest`` is that of the chart's artifact in a registry; None is what was recorded before (Flux HelmRelease
+    facts 25 and 61).
 
     An older snapshot that says ``deployed`` is superseded once a newer revision is deployed, as in Helm's storage; its
     digest follows when ``before``, the revision it was taken of, is at hand.
     """
     known = next((one for one in snapshots if _same(one, stored)), None)
-    new = snapshot(stored, action or (known.action if known else ""))
+    if oci_digest is None:
+        oci_digest = known.oci_digest if known else ""
+    new = snapshot(stored, action or (known.action if known else ""), oci_digest)
     if known is not None and known.test_hooks is not None:
         new.test_hooks = known.test_hooks
     others = [one for one in snapshots if not _same(one, stored)]
@@ -121,7 +132,7 @@ def uninstalled(snapshots: list[Snapshot], stored: StoredRelease) -> list[Snapsh
 def _superseded(one: Snapshot, before: StoredRelease | None) -> Snapshot:
     update = {"status": "superseded"}
     if before is not None and _same(one, before):
-        update["digest"] = before.digest_as("superseded")
+        update["digest"] = before.digest_as("superseded", one.oci_digest)
     return one.model_copy(update=update)
 
 

@@ -125,7 +125,8 @@ class Loop:
         if stored is None or (latest and latest.version >= stored.version):
             return stored
         if action := self._own_action(stored, latest):
-            status.history = history.record(status.history, stored, action.value)
+            oci_digest = self._oci_digest(stored, action)
+            status.history = history.record(status.history, stored, action.value, oci_digest=oci_digest)
             _log.info("Adopted a revision that an earlier process made", extra={"revision": str(stored)})
         return stored
 
@@ -154,6 +155,14 @@ class Loop:
         else:
             self._succeed(messages.succeeded(action, str(stored), stored.chart), "Released")
         return action
+
+    def _oci_digest(self, stored: StoredRelease, action: Action) -> str:
+        """Return the digest in a registry of the chart of a revision: what it was made from is known by its version."""
+        desired = self._request.desired
+        known = {one.chart_version: one.oci_digest for one in reversed(self._request.release.status.history)}
+        if action is not Action.ROLLBACK:
+            known[desired.chart_version] = desired.oci_digest
+        return known.get(stored.chart_version, "")
 
     async def _plan(self, status: Status) -> Action | None:
         release = self._request.release
@@ -217,7 +226,8 @@ class Loop:
         if error is not None and after is not None and diagnose.waited_in_vain(error.message):
             error = await self._explained(error, after)
         if after is not None and _changed(stored, after) and not after.pending:
-            status.history = history.record(status.history, after, action.value, before=stored)
+            oci_digest = request.desired.oci_digest
+            status.history = history.record(status.history, after, action.value, oci_digest=oci_digest, before=stored)
         if error is None and after is not None:
             await self._take_stock(after)
             status.observed_post_renderers_digest = request.desired.post_renderers_digest
@@ -269,7 +279,8 @@ class Loop:
         else:
             revision, chart = str(stored), stored.chart
         if after is not None and _changed(stored, after):
-            status.history = history.record(status.history, after, action.value, before=stored)
+            oci_digest = goal.oci_digest if action is Action.ROLLBACK and goal is not None else None
+            status.history = history.record(status.history, after, action.value, oci_digest=oci_digest, before=stored)
         elif after is None and action is Action.UNINSTALL:
             status.history = history.uninstalled(status.history, stored)
         if error is None:
@@ -289,7 +300,10 @@ class Loop:
         error = await self._try(Action.REVERT, stored, ready=True)
         after = await request.storage.latest(request.target)
         if after is not None and _changed(stored, after) and not after.pending:
-            status.history = history.record(status.history, after, Action.ROLLBACK.value, before=stored)
+            oci_digest = self._oci_digest(after, Action.ROLLBACK)
+            status.history = history.record(
+                status.history, after, Action.ROLLBACK.value, oci_digest=oci_digest, before=stored
+            )
         if error is None and after is not None:
             await self._take_stock(after)
             request.attempt.conditions.delete("Remediated", "TestSuccess")
@@ -467,4 +481,7 @@ def _changed(before: StoredRelease | None, after: StoredRelease) -> bool:
 
 def _intact(stored: StoredRelease, target: Snapshot) -> bool:
     """Whether a stored revision is the one in the snapshot; its status may have become ``superseded`` meanwhile."""
-    return target.api_version != "v2" or target.digest in (stored.digest, stored.digest_as(target.status))
+    return target.api_version != "v2" or target.digest in (
+        stored.digest_with(target.oci_digest),
+        stored.digest_as(target.status, target.oci_digest),
+    )

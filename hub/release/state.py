@@ -43,6 +43,7 @@ class Desired:
         post_renderers_digest: Digest of ``spec.postRenderers``; empty without.
         common_metadata_digest: Digest of ``spec.commonMetadata``; empty without.
         hold: The rollback that people asked for instead of all this; None without one.
+        oci_digest: Digest of the chart's artifact in a registry; empty when it is from elsewhere.
     """
 
     chart_name: str
@@ -56,6 +57,7 @@ class Desired:
     post_renderers_digest: str = ""
     common_metadata_digest: str = ""
     hold: Hold | None = None
+    oci_digest: str = ""
 
 
 def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: Desired) -> State:
@@ -78,7 +80,7 @@ def classify(stored: StoredRelease | None, snapshots: list[Snapshot], desired: D
     latest = snapshots[0]
     if (latest.name, latest.namespace, latest.version) != (stored.name, stored.namespace, stored.version):
         return _unrecorded(stored, latest, desired)
-    if latest.api_version == "v2" and latest.digest != stored.digest:
+    if latest.api_version == "v2" and latest.digest != stored.digest_with(latest.oci_digest):
         return State(Status.UNMANAGED, "release digest verification error")
     match stored.status:
         case "failed":

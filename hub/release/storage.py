@@ -51,6 +51,34 @@ _GZIP = b"\x1f\x8b"
 _CUT_SHORT = re.compile(r"^Release unlocked from stale|context canceled|signal: ")
 
 
+class Observed:
+    """
+    What Flux takes the digest of a revision over: its own selection of fields, without test hooks.
+
+    Kept as a hash that lacks its end, which names the chart's artifact in a registry: Helm does not store that.
+    """
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        hooks = [hook for hook in raw.get("hooks") or [] if "test" not in (hook.get("events") or [])]
+        observed = {
+            "name": raw.get("name", ""),
+            "version": raw.get("version", 0),
+            "info": raw.get("info"),
+            "chartMetadata": (raw.get("chart") or {}).get("metadata"),
+            "config": raw.get("config") or None,
+            "manifest": raw.get("manifest", ""),
+            "hooks": hooks or None,
+            "namespace": raw.get("namespace", ""),
+        }
+        self._hash = hashlib.sha256(gojson.dumps(observed).removesuffix("}").encode())
+
+    def digest(self, oci_digest: str = "") -> str:
+        """Return the digest; ``oci_digest`` is that of the chart's artifact in a registry, if it has one."""
+        whole = self._hash.copy()
+        whole.update((f',"ociDigest":{gojson.dumps(oci_digest)}' if oci_digest else "").encode() + b"}\n")
+        return f"sha256:{whole.hexdigest()}"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRelease:
     """One revision as Helm stored it.
@@ -60,7 +88,8 @@ class StoredRelease:
         secret: Name of the storage Secret.
         resource_version: Version of that Secret when it was read.
         objects: Identities of the objects in the manifest; known after :meth:`slim`.
-        superseded_digest: What the digest becomes when a newer revision takes over.
+        observed: What the digest is over.
+        superseded: The same, once a newer revision takes over; known after :meth:`slim`.
         attempt: Value of the attempt label; empty when somebody else made the revision.
         owner: Value of the owner label, likewise.
     """
@@ -72,7 +101,8 @@ class StoredRelease:
     owner: str = ""
     digest: str = ""
     config_digest: str = ""
-    superseded_digest: str = ""
+    observed: Observed | None = field(default=None, repr=False, compare=False)
+    superseded: Observed | None = field(default=None, repr=False, compare=False)
     objects: tuple[ObjectRef, ...] = ()
 
     @property
@@ -113,18 +143,25 @@ class StoredRelease:
         """Whether helm says that the revision is a finished rollback to a version."""
         return self.status == "deployed" and self.description == f"Rollback to {version}"
 
-    def digest_as(self, status: str) -> str:
+    def digest_with(self, oci_digest: str) -> str:
+        """Return the digest of the revision when its chart is of this digest in a registry; empty is from elsewhere."""
+        return self.observed.digest(oci_digest) if oci_digest and self.observed is not None else self.digest
+
+    def digest_as(self, status: str, oci_digest: str = "") -> str:
         """Return the digest that the revision has once Helm gives it another status."""
-        if status == "superseded" and self.superseded_digest:
-            return self.superseded_digest
-        return _digest(self.raw | {"info": self.info | {"status": status}})
+        return self._as(status).digest(oci_digest)
+
+    def _as(self, status: str) -> Observed:
+        if status == "superseded" and self.superseded is not None:
+            return self.superseded
+        return Observed(self.raw | {"info": self.info | {"status": status}})
 
     def slim(self) -> StoredRelease:
         """Return what is worth keeping in memory for each release: all but templates, manifests and values."""
         hooks = [{key: value for key, value in hook.items() if key != "manifest"} for hook in self.hooks]
         raw = self.raw | {"chart": {"metadata": self.metadata}, "manifest": "", "config": None, "hooks": hooks}
         refs = tuple(manifest.ref(item) for item in manifest.objects(self.manifest))
-        return replace(self, raw=raw, superseded_digest=self.digest_as("superseded"), objects=refs)
+        return replace(self, raw=raw, superseded=self._as("superseded"), objects=refs)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -295,31 +332,17 @@ def decode(secret: dict[str, Any]) -> StoredRelease:
     labels = meta.get("labels") or {}
     if labels.get(REVISION_LABEL) != str(raw.get("version")):
         labels = {}
+    observed = Observed(raw)
     return StoredRelease(
         raw=raw,
         secret=meta["name"],
         resource_version=meta["resourceVersion"],
         attempt=labels.get(ATTEMPT_LABEL, ""),
         owner=labels.get(OWNER_LABEL, ""),
-        digest=_digest(raw),
+        digest=observed.digest(),
+        observed=observed,
         config_digest=values_digest(raw.get("config")),
     )
-
-
-def _digest(raw: dict[str, Any]) -> str:
-    """Return the digest that Flux writes for a revision: over its own selection of fields, without test hooks."""
-    hooks = [hook for hook in raw.get("hooks") or [] if "test" not in (hook.get("events") or [])]
-    observed = {
-        "name": raw.get("name", ""),
-        "version": raw.get("version", 0),
-        "info": raw.get("info"),
-        "chartMetadata": (raw.get("chart") or {}).get("metadata"),
-        "config": raw.get("config") or None,
-        "manifest": raw.get("manifest", ""),
-        "hooks": hooks or None,
-        "namespace": raw.get("namespace", ""),
-    }
-    return "sha256:" + hashlib.sha256(gojson.dumps(observed).encode() + b"\n").hexdigest()
 
 
 def encode(raw: dict[str, Any]) -> str:

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from hub.api.meta import Key
 from hub.api.repositories import HelmRepository
-from hub.api.source import HelmChart, SourceStatus
+from hub.api.source import VERIFY_PROVENANCE, HelmChart, SourceStatus
 from hub.content import digest as digests
 from hub.content.package import VERSION, ChartRequest, expected_version
 from hub.content.refs import commit_of
 from hub.errors import Stalled, Waiting
 from hub.sources.dependencies import Dependencies
-from hub.sources.signatures import check
 from hub.sources.source import OUTDATED, STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
-    from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
     from hub.sources.dependencies import DependencyTools
-    from hub.sources.pulled import PulledCharts
+    from hub.sources.pulled import Found, PulledCharts
+    from hub.sources.signatures import Signatures
 
 _FOLDERS = ("GitRepository", "Bucket")
 """Kinds of sources in which charts are folders; in a HelmRepository they are packages."""
@@ -54,14 +53,14 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         store: Store,
         artifacts: ArtifactReader,
         builder: ChartBuilder,
-        origins: Origins,
+        signatures: Signatures,
         pulled: PulledCharts,
         dependencies: DependencyTools,
     ) -> None:
         super().__init__(client, cache, recorder, store=store)
         self._artifacts = artifacts
         self._builder = builder
-        self._origins = origins
+        self._signatures = signatures
         self._pulled = pulled
         self._dependencies = dependencies
 
@@ -70,6 +69,10 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         chart, ref = attempt.resource, attempt.resource.spec.source_ref
         current = await self.current(attempt)
         source = self._source(chart)
+        if chart.provenance_keys and not isinstance(source, HelmRepository):
+            raise Stalled("UnsupportedField", f"annotation {VERIFY_PROVENANCE} needs a HelmRepository")
+        if chart.spec.verify is None and not chart.provenance_keys:
+            attempt.conditions.delete(VERIFIED)
         registry = isinstance(source, HelmRepository) and source.is_oci
         artifact = None if registry else _artifact_of(chart, source)
         if current is not None and artifact is not None and self._is_seen(chart, artifact):
@@ -78,7 +81,7 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         # A package of the same version is good enough, unless it was made for another spec, of another chart maybe.
         stored = attempt.conditions.get(STORED)
         same_spec = stored is not None and stored.observed_generation == chart.metadata.generation
-        have = current.revision if current is not None and same_spec else ""
+        have = current.revision if current is not None and same_spec and _is_proven(chart) else ""
         async with self.needing(Key(ref.kind, chart.metadata.namespace, ref.name)):
             if isinstance(source, HelmRepository):
                 await self._from_repository(attempt, source, have)
@@ -100,24 +103,32 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
         # A package is what it is: what files of a source do to a version does not apply.
         request = replace(_request(chart, ""), strategy=VERSION)
         if have and have == expected_version(found.version, request):
-            if chart.spec.verify is not None:
+            if chart.spec.verify is not None and not chart.provenance_keys:
                 attempt.conditions.mark_true(VERIFIED, "Succeeded", f"verified signature of version {have}")
             self.unchanged(attempt, f"pulled '{chart.status.observed_chart_name}' chart with version '{have}'")
             return
-        if chart.spec.verify is None:
-            attempt.conditions.delete(VERIFIED)
-        elif not repository.is_oci:
+        if chart.spec.verify is not None and not repository.is_oci:
             raise Stalled("UnsupportedField", "spec.verify needs a HelmRepository of type 'oci'")
         package = await found.fetch(lambda registry, digest: self._verify(attempt, registry, digest))
+        key = await self._prove(chart, found, package.digest)
         build, path = await self._builder.repack(package.file, package.digest, request, have)
         await self._put(attempt, build, path, _news(build, "packaged" if build.values_files else "pulled"))
-        if chart.spec.verify is not None:
-            attempt.conditions.mark_true(VERIFIED, "Succeeded", f"verified signature of version {build.version}")
+        if key or chart.spec.verify is not None:
+            message = f"verified {'provenance' if key else 'signature'} of version {build.version}"
+            attempt.conditions.mark_true(
+                VERIFIED, "Succeeded", message + (f" with key '{key}'{_of(chart)}" if key else "")
+            )
+
+    async def _prove(self, chart: HelmChart, found: Found, digest: str) -> str:
+        """Return the key that signed the package's provenance; empty when nobody asks for that."""
+        if not (secret := chart.provenance_keys):
+            return ""
+        return await self._signatures.prove(chart.metadata.namespace, secret, found.provenance, digest)
 
     async def _verify(self, attempt: Attempt[HelmChart], registry: Registry, digest: str) -> None:
         chart = attempt.resource
         if chart.spec.verify is not None:
-            await check(chart.spec.verify, chart.metadata.namespace, registry, digest, self._origins)
+            await self._signatures.check(chart.spec.verify, chart.metadata.namespace, registry, digest)
 
     async def _put(self, attempt: Attempt[HelmChart], build: Build, package: Path | None, news: News) -> None:
         chart = attempt.resource
@@ -160,8 +171,21 @@ class HelmChartReconciler(SourceReconciler[HelmChart]):
             and (ready := status.condition("Ready")) is not None
             and ready.status == "True"
             and status.condition(STORED) is not None
+            and _is_proven(chart)
             and not (status.observed_values_files and _lacks(chart))
         )
+
+
+def _is_proven(chart: HelmChart) -> bool:
+    """Whether the provenance of the package was checked with the keys that are named now."""
+    verified = chart.status.condition(VERIFIED)
+    return not chart.provenance_keys or (
+        verified is not None and verified.status == "True" and verified.message.endswith(_of(chart))
+    )
+
+
+def _of(chart: HelmChart) -> str:
+    return f" of secret '{chart.provenance_keys}'"
 
 
 def _lacks(chart: HelmChart) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.content.helmrepo import HelmRepos
+from hub.content.oci.trustroot import TrustedRoots
 from hub.sources.bucket import BucketReconciler
 from hub.sources.chart import HelmChartReconciler
 from hub.sources.dependencies import DependencyTools
@@ -13,6 +14,7 @@ from hub.sources.git import GitRepositoryReconciler
 from hub.sources.helmrepository import HelmRepositoryReconciler
 from hub.sources.ocirepository import OCIRepositoryReconciler
 from hub.sources.pulled import PulledCharts
+from hub.sources.signatures import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +55,12 @@ def reconcilers(client: Client, cache: Cache, recorder: Recorder, tools: SourceT
     origins = tools.origins
     repos = HelmRepos(tools.session, max_index=limits.helm_index_max_size, max_chart=limits.helm_chart_max_size)
     pulled = PulledCharts(store, tools.artifacts, repos, origins, limits.helm_chart_max_size)
+    signatures = Signatures(origins, TrustedRoots(limits.sigstore_trusted_root, store.root / "sigstore"))
     return {
         "GitRepository": GitRepositoryReconciler(*common, secrets=tools.secrets, store=store, git=tools.git),
         "HelmRepository": HelmRepositoryReconciler(*common, store=store, origins=origins, repos=repos),
         "OCIRepository": OCIRepositoryReconciler(
-            *common, store=store, origins=origins, max_size=limits.artifact_max_size
+            *common, store=store, origins=origins, signatures=signatures, max_size=limits.artifact_max_size
         ),
         "Bucket": BucketReconciler(*common, store=store, origins=origins, max_size=limits.artifact_max_size),
         "HelmChart": HelmChartReconciler(
@@ -65,7 +68,7 @@ def reconcilers(client: Client, cache: Cache, recorder: Recorder, tools: SourceT
             store=store,
             artifacts=tools.artifacts,
             builder=tools.builder,
-            origins=origins,
+            signatures=signatures,
             pulled=pulled,
             dependencies=DependencyTools(cache, store, repos, origins, pulled),
         ),

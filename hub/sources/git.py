@@ -8,13 +8,14 @@ reference and credentials share it. Follows Flux sources facts 17-29.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hub.api.meta import READY, Key
 from hub.api.source import GitRepository
 from hub.content import digest as digests
 from hub.content.gitlogin import GitLogin
-from hub.content.gittree import GitTrees, Included, Wanted
+from hub.content.gittree import GitTrees, Included, Wanted, is_sparse
 from hub.content.refs import GitRef, summary
 from hub.content.shared import Shared
 from hub.content.threads import in_thread
@@ -84,6 +85,7 @@ class GitRepositoryReconciler(SourceReconciler[GitRepository]):
         asks = await self._verifier.asks(repository, self._read)
         current = await self.current(attempt)
         remote = await self._login.remote(repository, self._read)
+        remote = replace(remote, partial=is_sparse(spec.sparse_checkout))
         head = await self._git.resolve(remote, _ref(spec), _max_age(attempt))
         included = self._included(repository)
         changed = current is None or current.revision != head.revision

@@ -22,7 +22,6 @@ from hub.content.tarball import BadTarballError, Limits
 from hub.content.threads import in_thread
 from hub.errors import HubError, Stalled, Transient, Waiting
 from hub.runtime.origins import RegistryRefs
-from hub.sources.signatures import check
 from hub.sources.source import STORED, VERIFIED, News, SourceReconciler
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from hub.runtime.events import Recorder
     from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
+    from hub.sources.signatures import Signatures
 
 PULL_FAILED = "OCIArtifactPullFailed"
 LAYER_FAILED = "OCIArtifactLayerOperationFailed"
@@ -64,10 +64,12 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
         *,
         store: Store,
         origins: Origins,
+        signatures: Signatures,
         max_size: int,
     ) -> None:
         super().__init__(client, cache, recorder, store=store)
         self._origins = origins
+        self._signatures = signatures
         self._max_size = max_size
 
     async def steps(self, attempt: Attempt[OCIRepository]) -> float:
@@ -107,7 +109,7 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
         done = before is not None and (before.status, before.message) == ("True", message)
         if done and resource.status.observed_generation == resource.metadata.generation:
             return
-        await check(resource.spec.verify, resource.metadata.namespace, registry, upstream.digest, self._origins)
+        await self._signatures.check(resource.spec.verify, resource.metadata.namespace, registry, upstream.digest)
         conditions.mark_true(VERIFIED, "Succeeded", message)
 
     async def _build(self, attempt: Attempt[OCIRepository], registry: Registry, upstream: Upstream) -> None:

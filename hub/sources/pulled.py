@@ -7,17 +7,20 @@ Packages are kept by what they are, so that all who ask for the same one fetch i
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hub.content import digest as digests
 from hub.content.helmindex import BadIndexError, ChartVersion, Lookups, NoSuchVersionError, pick
 from hub.content.helmrepo import RepositoryFailed
 from hub.content.oci.errors import RegistryDenied, RegistryError
-from hub.content.oci.manifest import CHART_CONTENT
+from hub.content.oci.manifest import CHART_CONTENT, CHART_PROVENANCE
 from hub.content.oci.reference import BadReferenceError, parse_repository
+from hub.content.provenance import MAX_SIZE, BadProvenanceError, Provenance
 from hub.content.remembered import Remembered
 from hub.content.semver import parse_version
 from hub.content.shared import Shared
@@ -60,10 +63,12 @@ class Found:
 
     Attributes:
         fetch: Gives its package; in a registry, after its argument has agreed to the digest of the manifest.
+        provenance: Gives the signed text beside it; raises ``BadProvenanceError`` when that cannot be had.
     """
 
     version: str
     fetch: Callable[[Check], Awaitable[Package]]
+    provenance: Callable[[], Awaitable[Provenance]]
 
 
 class PulledCharts:
@@ -124,7 +129,12 @@ class PulledCharts:
         except BadIndexError as error:
             raise Transient("ChartPullError", f"{_PULL}failed to load the index: {error}") from error
         repo = await repo_of(repository, self._origins)
-        return Found(found.version, lambda _: self.fetch(repo, found, _timeout(repository)))
+        timeout = _timeout(repository)
+        return Found(
+            found.version,
+            lambda _: self.fetch(repo, found, timeout),
+            lambda: self._provenance(repo, repo.absolute(found.urls[0]), timeout),
+        )
 
     async def fetch(self, repo: HelmRepo, chart: ChartVersion, timeout: float) -> Package:
         """
@@ -153,13 +163,25 @@ class PulledCharts:
                 raise Transient("ChartPullError", f"{_PULL}{why}")
             return Package(await self._store.adopt(target, found), found)
 
+    async def _provenance(self, repo: HelmRepo, url: str, timeout: float) -> Provenance:
+        async with self._store.workspace() as folder:
+            target = folder / "chart.prov"
+            with _proving(timeout):
+                async with asyncio.timeout(timeout):
+                    await self._repos.fetch_provenance(repo, url, target)
+            return Provenance(await asyncio.to_thread(target.read_bytes), posixpath.basename(urlsplit(url).path))
+
     async def _find_in_registry(self, repository: HelmRepository, chart: str, version: str) -> Found:
         registry = await self.registry(repository, chart)
         timeout = _timeout(repository)
         with _pulling(timeout, "failed to get chart version for remote reference: "):
             async with asyncio.timeout(timeout):
                 tag = await pick_tag(registry, version)
-        return Found(tag.replace("_", "+"), lambda check: self.pull(registry, tag, timeout, check))
+        return Found(
+            tag.replace("_", "+"),
+            lambda check: self.pull(registry, tag, timeout, check),
+            lambda: self._provenance_layer(registry, tag, timeout),
+        )
 
     async def registry(self, repository: HelmRepository, chart: str) -> Registry:
         """
@@ -191,6 +213,17 @@ class PulledCharts:
                 if check is not None:
                     await check(registry, manifest.descriptor.digest)
                 return await self._fetching.run(layer.digest, lambda: self._pull(registry, layer))
+
+    async def _provenance_layer(self, registry: Registry, tag: str, timeout: float) -> Provenance:
+        with _proving(timeout):
+            async with asyncio.timeout(timeout):
+                manifest = await registry.manifest(tag)
+                for layer in manifest.layers:
+                    if layer.media_type == CHART_PROVENANCE:
+                        name = registry.repository.path.rpartition("/")[2]
+                        file = f"{name}-{tag.replace('_', '+')}.tgz"
+                        return Provenance(await registry.read(layer, max_size=MAX_SIZE), file)
+                raise RegistryError(f"{registry.repository}:{tag} has no layer of type {CHART_PROVENANCE}")
 
     async def _pull(self, registry: Registry, layer: Descriptor) -> Package:
         digest = layer.digest
@@ -254,3 +287,14 @@ def _pulling(timeout: float, what: str = "") -> Iterator[None]:
     except TimeoutError as error:
         why = f"no complete answer within {timeout:g}s (spec.timeout of the HelmRepository)"
         raise Transient("ChartPullError", f"{_PULL}{what}{why}") from error
+
+
+@contextmanager
+def _proving(timeout: float) -> Iterator[None]:
+    """Say of what goes wrong in the body that there is no provenance. Raises ``BadProvenanceError``."""
+    try:
+        yield
+    except (RepositoryFailed, RegistryError) as error:
+        raise BadProvenanceError(f"it cannot be had: {error.message}") from error
+    except TimeoutError as error:
+        raise BadProvenanceError(f"it cannot be had: no complete answer within {timeout:g}s") from error

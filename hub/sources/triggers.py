@@ -36,6 +36,8 @@ def references_of(source: Resource) -> Iterable[Key]:
     for name in ("secret_ref", "trusted_root_secret_ref"):
         if isinstance(ref := getattr(verification, name, None), LocalRef):
             yield Key("Secret", namespace, ref.name)
+    if isinstance(source, HelmChart) and source.provenance_keys:
+        yield Key("Secret", namespace, source.provenance_keys)
 
 
 def includes_of(repository: Resource) -> Iterable[Key]:

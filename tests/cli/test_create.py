@@ -24,6 +24,15 @@ KNOWN = [kind for kind in KINDS if kind.name in FLAGS]
             {"url": "u", "ignore": "a\nb\nc", "sparseCheckout": ["d"]},
             id="lists",
         ),
+        pytest.param(
+            "OCIRepository",
+            {"url": "oci://x/y", "verify_provider": "cosign", "verify_issuer": "^https://a$", "verify_subject": "b"},
+            {
+                "url": "oci://x/y",
+                "verify": {"provider": "cosign", "matchOIDCIdentity": [{"issuer": "^https://a$", "subject": "b"}]},
+            },
+            id="keyless signatures",
+        ),
         pytest.param("HelmRepository", {"url": "oci://x/y"}, {"url": "oci://x/y", "type": "oci"}, id="registry"),
         pytest.param("HelmRepository", {"url": "https://x"}, {"url": "https://x"}, id="chart repository"),
         pytest.param(

@@ -328,7 +328,7 @@ VALUES = "values files merge error: "
             {"x.tgz": "no"},
             ChartRequest("x.tgz"),
             "InvalidChartReference",
-            REFERENCE + "chart 'x.tgz' is not a readable .tgz",
+            REFERENCE + "chart 'x.tgz' is not a readable .tar.gz",
             id="damaged package",
         ),
         pytest.param(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+from dataclasses import replace
 
 import pytest
 
+from hub.content import gitcache
 from hub.content.git import GitFailed
 from hub.content.gitauth import GitAuth
+from hub.content.gitbare import size_of
 from hub.content.gitcache import GitCache, Remote
 from hub.content.gittree import GitTrees, Included, Wanted
 from hub.content.refs import GitRef
@@ -37,6 +41,7 @@ def remote(server, name="app", auth=None):
     return Remote.of(server.url(name), auth, 20.0)
 
 
+@pytest.mark.parametrize("partial", [pytest.param(False, id="whole"), pytest.param(True, id="partial")])
 @pytest.mark.parametrize(
     ("sparse", "want"),
     [
@@ -48,13 +53,83 @@ def remote(server, name="app", auth=None):
         pytest.param(("../apps",), "sparse checkout dir '../apps' does not exist in repository", id="outside"),
     ],
 )
-async def test_sparse_checkout(*, cache, repo, tmp_path, sparse, want):
+async def test_sparse_checkout(*, cache, repo, tmp_path, sparse, want, partial):
+    at = replace(remote(repo), partial=partial)
     if isinstance(want, set):
-        assert set(await take(cache, remote(repo), tmp_path, sparse=sparse)) == want
+        assert set(await take(cache, at, tmp_path, sparse=sparse)) == want
         return
     with pytest.raises(GitFailed) as caught:
-        await take(cache, remote(repo), tmp_path, sparse=sparse)
+        await take(cache, at, tmp_path, sparse=sparse)
     assert caught.value.message == f"failed to sparse checkout directories : {want}"
+
+
+LARGE, SMALL = ("large/a.bin", "large/b.bin"), "small/c.txt"
+
+
+async def monorepo(server):
+    await server.commit("app", {name: os.urandom(500_000) for name in LARGE} | {SMALL: "1"})
+
+
+@pytest.mark.parametrize(
+    ("filters", "most"),
+    [
+        pytest.param(True, 10_000, id="a server that filters"),
+        pytest.param(False, 1_100_000, id="one that cannot sends everything"),
+    ],
+)
+async def test_sparse_limits_what_is_downloaded(*, cache, repo, tmp_path, filters, most):
+    await monorepo(repo)
+    await run_git("config", "uploadpack.allowFilter", str(filters).lower(), cwd=repo.root / "app.git")
+    at = replace(remote(repo), partial=True)
+    assert await take(cache, at, tmp_path, sparse=("small",)) == {SMALL: b"1"}
+    size = size_of(cache.bare(at).path)
+    assert size < most, f"{size} bytes"
+    await repo.commit("app", {SMALL: "2"})
+    assert await take(cache, at, tmp_path, sparse=("small",)) == {SMALL: b"2"}
+    assert size_of(cache.bare(at).path) - size < 10_000, "only what is new"
+
+
+async def test_what_others_want_of_a_partial_cache_is_brought_in_one_go(cache, repo, tmp_path):
+    await monorepo(repo)
+    at = replace(remote(repo), partial=True)
+    await take(cache, at, tmp_path, sparse=("small",))
+    repo.requests.clear()
+    assert set(await take(cache, at, tmp_path, sparse=("large",))) == set(LARGE)
+    assert sum(line.startswith("POST") for line in repo.requests) <= 2, "one for the reference, one for the contents"
+    repo.requests.clear()
+    assert set(await take(cache, at, tmp_path, sparse=("large", "small"))) == {*LARGE, SMALL}
+    assert sum(line.startswith("POST") for line in repo.requests) <= 1, "the contents are here"
+    assert set(await take(cache, remote(repo), tmp_path)) > {*LARGE, SMALL}, "the whole cache is another one"
+
+
+async def test_many_contents_are_asked_for_at_once(cache, repo, tmp_path):
+    files = {f"many/{number}.txt": f"{number}" for number in range(100)}
+    await repo.commit("app", files)
+    at = replace(remote(repo), partial=True)
+    found = await take(cache, at, tmp_path, sparse=("many",))
+    assert {name: data.decode() for name, data in found.items()} == files
+    assert sum(line.startswith("POST") for line in repo.requests) <= 4, "look, references, trees, contents"
+
+
+async def test_submodules_beside_a_partial_cache(cache, repo, tmp_path):
+    await repo.create("lib")
+    inner = await repo.commit("lib", {"l.txt": "l"})
+    await link(repo, "app", "vendor/lib", repo.url("lib"), inner)
+    at = replace(remote(repo), partial=True)
+    assert set(await take(cache, at, tmp_path, sparse=("vendor",), submodules=True)) == {"vendor/lib/l.txt"}
+
+
+async def test_packs_of_a_partial_cache_become_one(cache, repo, tmp_path, monkeypatch):
+    monkeypatch.setattr(gitcache, "_MANY_PACKS", 3)
+    await monorepo(repo)
+    at = replace(remote(repo), partial=True)
+    for number in range(5):
+        await repo.commit("app", {SMALL: str(number)})
+        assert await take(cache, at, tmp_path, sparse=("small",)) == {SMALL: str(number).encode()}
+    assert cache.bare(at).packs() <= 5
+    assert size_of(cache.bare(at).path) < 20_000
+    await repo.commit("app", {"large/a.bin": "1"})
+    assert (await take(cache, at, tmp_path, sparse=("large",)))["large/a.bin"] == b"1"
 
 
 async def link(server, name, path, url, commit, *, modules=None):

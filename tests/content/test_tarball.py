@@ -93,6 +93,37 @@ def test_damaged_archives(tmp_path, data):
         tarball.unpack(tmp_path / "t", tmp_path / "out")
 
 
+def header(name, kind, size):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.size = kind, size
+    return entry.tobuf()
+
+
+PAX = b"20 comment=" + b"x" * 8 + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(
+            header("x", tarfile.XHDTYPE, 1 << 30), "it has a header of 1073741824 bytes", id="a header of a gigabyte"
+        ),
+        pytest.param(header("x", tarfile.GNUTYPE_LONGNAME, 1 << 30), "it has a header of", id="a name of a gigabyte"),
+        pytest.param(header("x", tarfile.GNUTYPE_SPARSE, 0), "it holds a sparse file", id="sparse"),
+        pytest.param(
+            (header("x", tarfile.XGLTYPE, len(PAX)) + PAX.ljust(512, b"\0")) * 5000,
+            "recursion",
+            id="headers on headers",
+        ),
+    ],
+)
+def test_headers_that_are_bombs(tmp_path, data, message):
+    (tmp_path / "t").write_bytes(gzip.compress(data))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BadTarballError, match=message):
+        tarball.unpack(tmp_path / "t", tmp_path / "out")
+
+
 def test_a_torn_archive(tmp_path):
     whole = pack(tmp_path / "t", {"a": bytes(range(256)) * 999}).read_bytes()
     (tmp_path / "t").write_bytes(whole[: len(whole) // 2])

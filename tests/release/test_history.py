@@ -4,7 +4,7 @@ import pytest
 
 from hub.api.helm import Snapshot, Test
 from hub.release import history
-from hub.release.storage import StoredRelease
+from hub.release.storage import StoredRelease, decode, encode
 
 
 def stored(**phases):
@@ -52,3 +52,20 @@ def test_verdict(phases, tested, failed):
 
 def test_not_tested_at_all():
     assert not history.was_tested(Snapshot())
+
+
+def made(version, status="deployed"):
+    raw = {"name": "web", "namespace": "apps", "version": version, "info": {"status": status}}
+    return decode({"metadata": {"name": "s", "resourceVersion": "1"}, "data": {"release": encode(raw)}})
+
+
+def test_the_digest_of_the_registry_stays_with_its_revision():
+    first = history.record([], made(1), "install", oci_digest="sha256:a")
+    assert (first[0].oci_digest, first[0].digest) == ("sha256:a", made(1).digest_with("sha256:a"))
+    again = history.record(first, made(1))
+    assert again[0].oci_digest == "sha256:a", "a test does not change it"
+    both = history.record(again, made(2), "upgrade", oci_digest="sha256:b", before=made(1))
+    assert [one.oci_digest for one in both] == ["sha256:b", "sha256:a"]
+    assert both[1].digest == made(1).digest_as("superseded", "sha256:a"), "its digest follows"
+    plain = history.record(both, made(3), "upgrade", oci_digest="")
+    assert (plain[0].oci_digest, plain[0].digest) == ("", made(3).digest)

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def test_digest_as_superseded_is_what_flux_wrote_then():
     assert slim.digest == stored.digest
     assert slim.digest_as("superseded") == flux_history()[1]["digest"]
     assert len(gojson.dumps(slim.raw)) < len(gojson.dumps(stored.raw)) / 5
+
+
+def test_a_digest_of_the_registry_is_part_of_the_digest():
+    """Flux encodes it last, and only when there is one."""
+    raw = gojson.loads((DATA / "release.v4.json").read_bytes())
+    hooks = [hook for hook in raw.get("hooks") or [] if "test" not in (hook.get("events") or [])]
+    chart = raw["chart"]["metadata"]
+    fields = {name: raw.get(name) for name in ("name", "version", "info")} | {"chartMetadata": chart}
+    fields |= {"config": raw.get("config") or None, "manifest": raw["manifest"], "hooks": hooks or None}
+    whole = gojson.dumps(fields | {"namespace": raw["namespace"], "ociDigest": "sha256:0a"}) + "\n"
+    stored = decode(secret((DATA / "release.v4.json").read_bytes()))
+    assert stored.digest_with("sha256:0a") == f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+    assert stored.digest_with("") == stored.digest
+    assert stored.digest_as(stored.status, "sha256:0a") == stored.digest_with("sha256:0a")
+    later = stored.digest_as("superseded", "sha256:0a")
+    assert stored.slim().digest_as("superseded", "sha256:0a") == later != stored.digest_as("superseded")
 
 
 def test_encode_gives_back_the_same_payload():

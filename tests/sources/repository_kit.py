@@ -52,6 +52,7 @@ class ChartRepo:
 
     def __init__(self, username="", password=""):
         self.packages = {}
+        self.provenance = {}
         self.requests = []
         self.index = None
         self.wrong_digest = False
@@ -103,6 +104,8 @@ class ChartRepo:
         return web.Response(status=status, body=data if status == 200 else None, headers={"ETag": tag})
 
     def _package(self, file):
+        if file.endswith(".prov"):
+            return self.provenance.get(file.removesuffix(".prov"))
         found = (data for (name, version), data in self.packages.items() if file == f"{name}-{version}.tgz")
         return next(found, None)
 
@@ -118,12 +121,17 @@ class Pusher:
     def open(self, repository):
         return self.registries.open(parse_repository(repository), self.credentials, insecure=True)
 
-    async def push(self, repository, tag, data, media_type, *, config="application/x.config", annotations=None):
-        """Push an artifact of one layer; return its digest."""
+    async def push(
+        self, repository, tag, data, media_type, *, config="application/x.config", annotations=None, more=()
+    ):
+        """Push an artifact of one layer, and ``more`` as pairs of type and content; return its digest."""
         registry = self.open(repository)
         (self.folder / "config").write_bytes(b"{}")
         (self.folder / "layer").write_bytes(data)
         layers = [await registry.push(self.folder / "layer", media_type)]
+        for kind, content in more:
+            (self.folder / "layer").write_bytes(content)
+            layers.append(await registry.push(self.folder / "layer", kind))
         manifest = compose_manifest(await registry.push(self.folder / "config", config), layers, annotations or {})
         return (await registry.push_manifest(manifest, tag)).digest
 

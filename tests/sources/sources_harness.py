@@ -113,11 +113,11 @@ class Sources:
     async def kubectl(self, *args, **more):
         return await self.cluster.kubectl_async("-n", self.namespace, *args, **more)
 
-    async def apply(self, kind, name, spec):
+    async def apply(self, kind, name, spec, **metadata):
         body = {
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": kind,
-            "metadata": {"name": name, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.namespace} | metadata,
             "spec": {"interval": "10m"} | spec,
         }
         await self.kubectl("apply", "-f", "-", input=json.dumps(body))

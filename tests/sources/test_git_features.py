@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import resource
 import tarfile
 
 import pytest
@@ -180,6 +181,11 @@ async def all_ready(sources, revision):
             await asyncio.sleep(0.2)
 
 
+def used():
+    """Seconds of CPU that this process and its children have had."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 async def test_a_hundred_that_share_a_repository_ask_once(sources, repo):
     """The server is asked once per interval, whoever's turn it is; news reach all of them at once."""
     spec, count = {"url": repo.url("app"), "interval": "3s"}, 100
@@ -192,13 +198,15 @@ async def test_a_hundred_that_share_a_repository_ask_once(sources, repo):
     await all_ready(sources, f"master@sha1:{repo.first}")
     loop = asyncio.get_running_loop()
     repo.requests.clear()
-    begun, done = loop.time(), len(sources.reconciled)
+    begun, done, cpu = loop.time(), len(sources.reconciled), used()
     async with asyncio.timeout(60):
         while len(sources.reconciled) < done + 2 * count:  # noqa: ASYNC110 - what runs has no event to wait for
             await asyncio.sleep(0.05)
     looks = sum("info/refs" in line for line in repo.requests)
     intervals = (loop.time() - begun) / (0.94 * 3.0)
     assert 1 <= looks <= intervals + 1, f"{looks} looks for {len(sources.reconciled) - done} reconciles"
+    spent = (used() - cpu) / 2
+    assert spent < 1.0, f"{spent:.2f} s of CPU for one round, here, in git and in the server that is asked"
 
     repo.requests.clear()
     second = await repo.commit("app", {"a.txt": "2"})

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from repository_kit import ChartRepo, Pusher, package, targz
 from sources_harness import CHART, GIT, HELM, condition
 
-from hub.content.oci.cosign import SIGNATURE_ANNOTATION, SIMPLE_SIGNING
 from hub.content.oci.manifest import EMPTY_CONFIG, compose_manifest
+from hub.content.oci.signed import SIGNATURE_ANNOTATION, SIMPLE_SIGNING
 
 SOURCE = {"kind": "HelmRepository", "name": "charts"}
 PROD = ["values.yaml", "prod.yaml"]

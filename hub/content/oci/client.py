@@ -307,7 +307,7 @@ class Registry:
             found = json.loads(await response.content.read(64 << 10))
             first = found["errors"][0]
             words = first.get("message") or first.get("code")
-        except (ValueError, LookupError, TypeError, AttributeError, aiohttp.ClientError):
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError, aiohttp.ClientError):
             return ""
         return f": {str(words)[:200]}" if words else ""
 
@@ -337,7 +337,7 @@ def _check(descriptor: Descriptor, size: int, digest: str) -> None:
 def _json(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadAnswer("the registry does not answer in JSON: check the host in the URL") from error
     if not isinstance(found, dict):
         raise BadAnswer("the registry sent an answer of an unknown shape")

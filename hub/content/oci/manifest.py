@@ -83,7 +83,7 @@ def parse_manifest(data: bytes, digest: str, media_type: str) -> Manifest:
     """
     try:
         found = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # brackets in brackets are JSON, too
         raise BadAnswer("the registry sent a manifest that is not JSON") from error
     if not isinstance(found, dict) or found.get("schemaVersion") != 2:
         raise BadAnswer("the registry sent a manifest of an unknown shape (schemaVersion 2 is expected)")

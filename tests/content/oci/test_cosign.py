@@ -7,9 +7,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from hub.content.oci import cosign
-from hub.content.oci.cosign import BadKeyError, NotSignedError, parse_keys, verify
+from hub.content.oci import signed
+from hub.content.oci.cosign import Keys, parse_keys
 from hub.content.oci.manifest import EMPTY_CONFIG, INDEX, compose_manifest
+from hub.content.oci.signed import BadTrustError, NotSignedError, verify
 
 OURS, OTHERS = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 
@@ -50,12 +51,12 @@ class Signer:
         """Sign the manifest of ``digest`` (or put there a signature ``of`` another)."""
         data = payload(of or digest)
         signature = base64.b64encode(sign(key, data)).decode()
-        note = {cosign.SIGNATURE_ANNOTATION: "%%%" if broken else signature}
-        layer = await self.blob(data, cosign.SIMPLE_SIGNING, note)
+        note = {signed.SIGNATURE_ANNOTATION: "%%%" if broken else signature}
+        layer = await self.blob(data, signed.SIMPLE_SIGNING, note)
         manifest = compose_manifest(await self.blob(b"{}", EMPTY_CONFIG), [layer], {})
         await self.registry.push_manifest(manifest, f"{digest.replace(':', '-')}.sig")
 
-    async def bundle(self, digest, key, *, predicate=cosign._PREDICATE):
+    async def bundle(self, digest, key, *, predicate=signed.PREDICATE):
         """Sign as version 3 of cosign does; this registry keeps the list of referrers under a tag."""
         subject = [{"digest": {"sha256": digest.removeprefix("sha256:")}}]
         statement = json.dumps({"subject": subject, "predicateType": predicate}).encode()
@@ -66,7 +67,7 @@ class Signer:
             "payloadType": kind,
             "signatures": [{"sig": base64.b64encode(sign(key, encoded)).decode()}],
         }
-        layer = await self.blob(json.dumps({"dsseEnvelope": envelope}).encode(), f"{cosign.BUNDLE}.v0.3+json")
+        layer = await self.blob(json.dumps({"dsseEnvelope": envelope}).encode(), f"{signed.BUNDLE}.v0.3+json")
         data = compose_manifest(await self.blob(b"{}", EMPTY_CONFIG), [layer], {})
         pushed = await self.registry.push_manifest(data, "bundle")
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [pushed.as_dict()]}
@@ -89,13 +90,13 @@ def signer(registry, tmp_path):
 async def test_signed_by_one_of_the_keys(signer, key):
     digest = await signer.artifact()
     await signer.simple(digest, key)
-    await verify(signer.registry, digest, parse_keys({"others.pub": pem(OTHERS), "ours.pub": pem(key)}))
+    await verify(signer.registry, digest, Keys(parse_keys({"others.pub": pem(OTHERS), "ours.pub": pem(key)})))
 
 
 async def test_a_bundle_counts_too(signer):
     digest = await signer.artifact()
     await signer.bundle(digest, OURS)
-    await verify(signer.registry, digest, parse_keys({"ours.pub": pem(OURS)}))
+    await verify(signer.registry, digest, Keys(parse_keys({"ours.pub": pem(OURS)})))
 
 
 async def nothing(_signer, _digest):
@@ -123,9 +124,9 @@ async def test_what_is_not_signed(signer, prepare, message):
     digest = await signer.artifact()
     await prepare(signer, digest)
     with pytest.raises(NotSignedError, match=message):
-        await verify(signer.registry, digest, parse_keys({"ours.pub": pem(OURS)}))
+        await verify(signer.registry, digest, Keys(parse_keys({"ours.pub": pem(OURS)})))
 
 
 def test_bad_keys():
-    with pytest.raises(BadKeyError, match=r"'a\.pub' is not a PEM public key"):
+    with pytest.raises(BadTrustError, match=r"'a\.pub' is not a PEM public key"):
         parse_keys({"a.pub": b"-----BEGIN nothing"})

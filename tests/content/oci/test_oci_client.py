@@ -174,6 +174,12 @@ LAYER = Descriptor("x", digests.of_bytes(b"layer"), 5)
         ),
         pytest.param(answers(body=b"[]"), lambda one, _: one.tags(), BadAnswer, "unknown shape", id="a list"),
         pytest.param(
+            answers(body=b"[" * 100_000), lambda one, _: one.tags(), BadAnswer, "not answer in JSON", id="a tower"
+        ),
+        pytest.param(
+            answers(body=b"[" * 100_000), lambda one, _: one.manifest("1"), BadAnswer, "not JSON", id="another tower"
+        ),
+        pytest.param(
             answers(body=b'{"tags": "x"}'), lambda one, _: one.tags(), BadAnswer, "list of tags", id="tags are text"
         ),
         pytest.param(
