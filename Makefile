@@ -48,6 +48,7 @@ check: setup ## Format, lint, types, import directions, generated files
 	$(BIN)/python -m hub.api.crds --check crds
 	$(BIN)/python charts/generate.py --check
 	$(BIN)/python docs/cli/generate.py --check
+	$(BIN)/hadolint Dockerfile
 
 format: setup ## Let ruff put the code in shape
 	$(BIN)/ruff format --quiet .
