@@ -18,7 +18,7 @@ URL = "https://example.com/org/app.git"
 CODECOMMIT = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"
 STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKID</AccessKeyId><SecretAccessKey>SECRET</SecretAccessKey>
-<SessionToken>TOK</SessionToken></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+<SessionToken>TOK</SessionToken><Expiration>2126-11-21T13:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 
 
 class Endpoint:
