@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from hub.content import digest as digests
 from hub.content import tarball
@@ -231,7 +231,8 @@ def _open(settings: BucketSettings) -> Any:
     if settings.ca:
         client["root_certificate"] = settings.ca
     if settings.proxy is not None:
-        client["proxy_url"] = _proxy_url(settings.proxy)
+        settings.proxy.check()
+        client["proxy_url"] = settings.proxy.url
     common: dict[str, Any] = {
         "client_options": client,
         # A reconcile that failed comes back by itself.
@@ -291,14 +292,6 @@ def _url(settings: BucketSettings) -> str:
     if "://" in settings.endpoint:
         return settings.endpoint.rstrip("/")
     return f"{'http' if settings.insecure else 'https'}://{settings.endpoint}"
-
-
-def _proxy_url(proxy: Proxy) -> str:
-    proxy.check()
-    if not proxy.username:
-        return proxy.address
-    scheme, _, rest = proxy.address.partition("://")
-    return f"{scheme}://{quote(proxy.username, safe='')}:{quote(proxy.password, safe='')}@{rest}"
 
 
 def _object(found: Mapping[str, Any]) -> BucketObject:

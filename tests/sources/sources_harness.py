@@ -40,11 +40,12 @@ GIT, CHART, HELM, OCI, BUCKET = (
 class Sources:
     """The running controllers, and what a test does from outside."""
 
-    def __init__(self, cluster, namespace, root, settings=None):
+    def __init__(self, cluster, namespace, root, settings=None, clouds=None):
         self.cluster = cluster
         self.settings = settings or SourceSettings()
         self.namespace = namespace
         self.root = root
+        self.clouds = clouds
         self.reconciled = []
 
     async def __aenter__(self):
@@ -73,7 +74,7 @@ class Sources:
             ChartBuilder(self.store, trees),
             self.git,
             lambda: self.session,
-            Origins(self.client, secrets, Registries(lambda: self.session)),
+            Origins(self.client, secrets, Registries(lambda: self.session), self.clouds),
             self.settings,
         )
         reconcilers = source_reconcilers(self.client, cache, self.recorder, tools)

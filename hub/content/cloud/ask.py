@@ -6,37 +6,20 @@ import asyncio
 import base64
 import binascii
 import json
-import ssl
-from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from hub.content.cloud.identity import Refused
-from hub.content.http import explain
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from hub.content.http import BadTlsError, Tls, TooLargeError, explain, tls_context, whole
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _NEARBY = aiohttp.ClientTimeout(total=5, sock_connect=2)
 """For the servers beside a machine: where there are none, nobody answers."""
 _MAX_ANSWER = 1 << 20
-
-
-@asynccontextmanager
-async def opened(ca: str = "", *, nearby: bool = False) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session; ``nearby`` is for metadata servers, which no proxy leads to. ``ca`` is PEM."""
-    context = await asyncio.to_thread(ssl.create_default_context, cadata=ca or None)
-    async with aiohttp.ClientSession(
-        timeout=_NEARBY if nearby else _TIMEOUT,
-        trust_env=not nearby,
-        connector=aiohttp.TCPConnector(ssl=context),
-    ) as session:
-        yield session
 
 
 async def fetch(method: str, url: str, *, proxy: str = "", nearby: bool = False, ca: str = "", **more: Any) -> bytes:
@@ -47,8 +30,8 @@ async def fetch(method: str, url: str, *, proxy: str = "", nearby: bool = False,
         method: Of HTTP.
         url: Where.
         proxy: URL of the proxy on the way; one for sockets (socks5) is for Git alone, and not used.
-        nearby: It is a metadata server.
-        ca: PEM of who is trusted, in place of the system's authorities.
+        nearby: It is a metadata server, to which no proxy leads.
+        ca: PEM of who is trusted beside the system's authorities.
         more: For aiohttp.
 
     Raises:
@@ -59,19 +42,22 @@ async def fetch(method: str, url: str, *, proxy: str = "", nearby: bool = False,
     where = f"{place.scheme}://{place.netloc}{place.path}"
     try:
         async with (
-            opened(ca, nearby=nearby) as session,
-            session.request(method, url, proxy=through, allow_redirects=False, **more) as response,
+            aiohttp.ClientSession(timeout=_NEARBY if nearby else _TIMEOUT, trust_env=not nearby) as session,
+            session.request(
+                method, url, ssl=tls_context(Tls(ca.encode())), proxy=through, allow_redirects=False, **more
+            ) as response,
         ):
-            body = await response.content.read(_MAX_ANSWER)
             if response.status >= 300:
                 raise Refused(f"{where} answered {response.status}")
-            return body
+            return await whole(response, _MAX_ANSWER)
+    except TooLargeError as error:
+        raise Refused(f"{where} answered more than {_MAX_ANSWER} bytes") from error
+    except BadTlsError as error:
+        raise Refused(str(error)) from error
+    except aiohttp.InvalidURL as error:
+        raise Refused(f"'{where}' cannot be asked") from error
     except (aiohttp.ClientError, OSError) as error:
         raise Refused(explain(error, place.netloc)) from error
-    except ValueError as error:
-        if isinstance(error, Refused):
-            raise
-        raise Refused(f"'{where}' cannot be asked") from error
 
 
 async def ask(method: str, url: str, **more: Any) -> Answer:
