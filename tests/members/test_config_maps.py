@@ -77,16 +77,23 @@ async def who(member):
     return answer["status"]["userInfo"]["username"]
 
 
-@pytest.mark.parametrize(("named", "default", "name"), [("deployer", "", "deployer"), (None, "", "default"),
-                                                        (None, "tenant", "tenant")])  # fmt: skip
-async def test_a_cluster_that_trusts_the_hubs_tokens(*, hub, put, generic, namespace, named, default, name):
+@pytest.mark.parametrize(("named", "name"), [("deployer", "deployer"), (None, "default")])
+async def test_a_cluster_that_trusts_the_hubs_tokens(*, hub, pool, put, generic, namespace, named, name):
     await account(hub, namespace, name)
     await put(**generic, serviceAccountName=named)
-    pool = Pool(hub, SecretReader(hub), SecuritySettings(), RunSettings(), default_service_account=default)
+    member = await pool.find(namespace, NAMED)
+    assert member.name == f"{namespace}/remote (ConfigMap)"
+    assert await who(member) == f"system:serviceaccount:{namespace}:{name}"
+
+
+async def test_the_account_of_those_who_name_none(hub, put, generic, namespace):
+    await account(hub, namespace, "tenant")
+    await put(**generic)
+    pool = Pool(hub, SecretReader(hub), SecuritySettings(), RunSettings(), default_service_account="tenant")
     try:
-        member = await pool.find(namespace, NAMED)
-        assert member.name == f"{namespace}/remote (ConfigMap)"
-        assert await who(member) == f"system:serviceaccount:{namespace}:{name}"
+        member = await pool.find(namespace, NAMED)  # which acts as that account, too, as everywhere
+        with pytest.raises(Forbidden, match=f'User "system:serviceaccount:{namespace}:tenant" cannot impersonate'):
+            await who(member)
     finally:
         await pool.aclose()
 

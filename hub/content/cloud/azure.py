@@ -55,12 +55,15 @@ class Azure:
     Args:
         environ: Where Azure's SDKs look.
         clock: Seconds since the epoch.
+
+    Attributes:
+        held: Its tokens.
     """
 
     def __init__(self, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
         self._environ = environ
         self._clock = clock
-        self._held = Held(clock)
+        self.held = Held(clock)
 
     async def token(self, scope: str, workload: Workload | None, proxy: str = "", client: str = "") -> Token:
         """
@@ -81,7 +84,7 @@ class Azure:
                 return await self._own(scope, proxy, client)
             return await self._of_workload(workload, scope, proxy)
 
-        return await self._held.get(key_of(workload, scope, proxy, client), renew)
+        return await self.held.get(key_of(workload, scope, proxy, client), renew)
 
     async def login(
         self, tenant: str, client: str, scope: str, proof: Mapping[str, str], *, proxy: str = "", authority: str = ""
@@ -121,7 +124,7 @@ class Azure:
             refresh = (await ask("POST", url, data=form, proxy=proxy)).text("refresh_token")
             return Token(refresh, expiry_of(refresh) or self._clock() + _REFRESH_LIFE)
 
-        token = await self._held.get(key_of(workload, "acr", host, proxy), exchange)
+        token = await self.held.get(key_of(workload, "acr", host, proxy), exchange)
         return _NAMELESS, token.value
 
     async def cluster(self, resource: str, workload: Workload | None) -> bytes:
