@@ -271,7 +271,7 @@ def _s3(settings: BucketSettings) -> dict[str, Any]:
 def _gcp(settings: BucketSettings) -> dict[str, Any]:
     if settings.renew is None:
         raise BadBucketError("required fields 'serviceaccount'")
-    return {} if settings.endpoint == "storage.googleapis.com" else {"base_url": _url(settings)}
+    return {"base_url": _url(settings)}
 
 
 _AZURE_KEYS = {"accountKey": "account_key", "sasKey": "sas_key"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _AWS_LIFE = 600.0
 """Seconds that a signed password is used; CodeCommit takes it for 15 minutes."""
 _PAGES = 20
+_DEVOPS_HOST = re.compile(r"(?:^|\.)(?:dev\.azure\.com|visualstudio\.com)\Z")
 _GITHUB = "https://api.github.com"
 
 
@@ -71,11 +73,11 @@ class GitProviders:
         """
         renew: dict[str, Callable[[], Awaitable[Token]]] = {
             "github": lambda: self._github(data, proxy),
-            "azure": lambda: self._azure(workload, proxy),
+            "azure": lambda: self._azure(workload, url, proxy),
             "aws": lambda: self._aws(workload, url, proxy),
         }
         texts = [f"{key}={value.hex()}" for key, value in sorted(data.items())]
-        key = key_of(workload, provider, proxy, url if provider == "aws" else "", *texts)
+        key = key_of(workload, provider, proxy, "" if provider == "github" else url, *texts)
         try:
             with asking(provider, workload):
                 found: GitAuth = (await self._held.get(key, renew[provider])).value
@@ -104,7 +106,11 @@ class GitProviders:
         auth = GitAuth(username="x-access-token", password=answer.text("token"), ca=ca, proxy=proxy)
         return Token(auth, answer.moment("expires_at"))
 
-    async def _azure(self, workload: Workload | None, proxy: str) -> Token:
+    async def _azure(self, workload: Workload | None, url: str, proxy: str) -> Token:
+        place = urlsplit(url)
+        known = place.scheme != "http" and _DEVOPS_HOST.search(place.hostname or "")
+        if workload is None and not known:
+            raise Refused("the URL is not one of Azure DevOps over https, and it would be given the hub's own token")
         token = await self._clouds.azure.token(DEVOPS, workload, proxy)
         return Token(GitAuth(bearer_token=token.value, proxy=proxy), token.until)
 

@@ -72,10 +72,10 @@ class NamedClusters:
             tokens = self._of_account(namespace, named)
         else:
             account = named.service_account or self._default
-            workload = await self._workloads.find(namespace, account) if account else None
+            workload = await self._workload(namespace, account)
             with asking(named.provider, workload):
                 named = await self._located(named, workload)
-            tokens = self._of_cloud(named, namespace, workload)
+            tokens = self._of_cloud(named, namespace, account)
         try:
             return cluster_config(named.address, named.ca, tokens, allow_insecure_tls=self._allow_insecure_tls)
         except BadKubeconfig as error:
@@ -92,9 +92,15 @@ class NamedClusters:
         return TokenSource(digests.of_parts("generic", namespace, account, *audiences), ask)
 
     async def _located(self, named: _Named, workload: Workload | None) -> _Named:
-        """Fill in what the cloud knows of the cluster."""
-        if named.address and named.ca:
+        """
+        Fill in what the cloud knows of the cluster.
+
+        Where the hub itself logs in, the cloud has to know the address: any other would be given our token.
+        """
+        if named.address and named.ca and workload is not None:
             return named
+        if not named.cluster:
+            raise BadKubeconfig("it has no 'cluster', which the hub's own identity needs; or name a serviceAccountName")
         if named.provider == "aws":
             address, ca = await self._clouds.aws.cluster(named.cluster, workload)
         elif named.provider == "gcp":
@@ -106,13 +112,17 @@ class NamedClusters:
             raise BadKubeconfig(f"'address' is '{named.address}', and that of the cluster is '{address}'")
         return named._replace(address=address, ca=named.ca or ca)
 
-    def _of_cloud(self, named: _Named, namespace: str, workload: Workload | None) -> TokenSource:
+    def _of_cloud(self, named: _Named, namespace: str, account: str) -> TokenSource:
         async def ask() -> tuple[str, float]:
+            workload = await self._workload(namespace, account)  # each time: its annotations may be others now
             with asking(named.provider, workload):
                 return await self._token(named, workload)
 
-        who = (namespace, workload.key) if workload is not None else ("", "")
+        who = (namespace, account) if account else ("", "")
         return TokenSource(digests.of_parts(named.provider, named.cluster, *who), ask)
+
+    async def _workload(self, namespace: str, account: str) -> Workload | None:
+        return await self._workloads.find(namespace, account) if account else None
 
     async def _token(self, named: _Named, workload: Workload | None) -> Token:
         if named.provider == "aws":

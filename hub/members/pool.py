@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hub.content.cloud.clouds import Clouds
 from hub.content.cloud.identity import NoToken
+from hub.content.shared import Shared
 from hub.errors import HubError, Transient
 from hub.kube.client import Client
 from hub.kube.config import BadKubeconfig, parse_kubeconfig
@@ -136,6 +137,7 @@ class Pool:
         self._security = security
         self._rate = rate
         self.slots = Slots(Limits(run.concurrency, run.concurrency_per_member))
+        self._naming: Shared[ClusterConfig] = Shared()
         self._entries: dict[_Source, _Entry] = {}
         self._health: dict[str, Health] = {}
         self._records: dict[str, Records] = {}
@@ -308,7 +310,8 @@ class Pool:
         if not source.config_map:
             return self._parse(source, data)
         try:
-            return await self._clusters.config(source.namespace, data.data)
+            key = (source.namespace, source.config_map, data.resource_version)
+            return await self._naming.run(key, lambda: self._clusters.config(source.namespace, data.data))
         except (NoToken, BadKubeconfig) as error:
             raise Transient(REASON, f"{source.where} cannot be used: {error}") from error
 

@@ -83,6 +83,8 @@ class Origins:
         connection = await self.connection(namespace, refs.certificate, refs.proxy)
         if refs.provider in CLOUDS and refs.secret is None:
             workload = await self.workload(namespace, refs.service_account)
+            if workload is None:
+                keep_to_ourselves(insecure=refs.insecure, certificate=refs.certificate, proxy=refs.proxy)
             proxy = connection.proxy.url if connection.proxy is not None else ""
             credentials: Credentials | None = await self.clouds.registry(
                 refs.provider, repository.host, workload, proxy, plain=refs.insecure
@@ -181,6 +183,19 @@ class Origins:
             message = f"failed to get service account '{namespace}/{account}': {error.message}"
             raise Transient("AuthenticationFailed", message) from error
         return [one["name"] for one in found.get("imagePullSecrets") or [] if one.get("name")]
+
+
+def keep_to_ourselves(*, insecure: bool, certificate: LocalRef | None, proxy: LocalRef | None) -> None:
+    """
+    Refuse to log in as the hub itself where whoever wrote the object could read along.
+
+    Raises:
+        Transient: Without TLS, or with an authority and a proxy of the object's own.
+    """
+    if insecure or (certificate is not None and proxy is not None):
+        what = "spec.insecure" if insecure else "spec.certSecretRef together with spec.proxySecretRef"
+        why = f"the hub's own identity is not used with {what}: remove it, or name a serviceAccountName or a Secret"
+        raise Transient("AuthenticationFailed", f"failed to configure authentication options: {why}")
 
 
 def tls_of(data: Mapping[str, bytes]) -> Tls | None:

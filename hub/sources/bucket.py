@@ -15,7 +15,7 @@ from hub.content.bucket import BadBucketError, BucketFailed, BucketReader, Bucke
 from hub.content.cloud.buckets import BucketAccess, Service, renewal
 from hub.content.cloud.identity import NoToken
 from hub.errors import Stalled, Transient
-from hub.runtime.origins import refused
+from hub.runtime.origins import keep_to_ourselves, refused
 from hub.sources.source import STORED, News, SourceReconciler
 
 if TYPE_CHECKING:
@@ -99,7 +99,10 @@ class BucketReconciler(SourceReconciler[Bucket]):
             workload=await self._origins.workload(namespace, spec.service_account_name),
             proxy=connection.proxy.url if connection.proxy is not None else "",
             service=await self._service(bucket),
+            endpoint=spec.endpoint,
         )
+        if access.is_own and spec.provider != "aws":  # which signs, and sends nothing that others could use
+            keep_to_ourselves(insecure=spec.insecure, certificate=spec.cert_secret_ref, proxy=spec.proxy_secret_ref)
         renew = renewal(self._origins.clouds, access)
         await _check(renew, bucket)
         settings = BucketSettings(

@@ -149,6 +149,10 @@ async def test_an_audience_that_the_cluster_does_not_have(hub, pool, put, generi
         pytest.param({"ca.crt": "x"}, "certificate-authority-data ", id="no authority"),
         pytest.param({"provider": "aws"}, "it has no 'cluster': the aws provider needs", id="EKS without name"),
         pytest.param({"provider": "gcp", "ca.crt": None}, "it has no 'cluster', or 'address' and", id="GKE no name"),
+        pytest.param({"provider": "gcp"}, "which the hub's own identity needs", id="the hub itself, anywhere"),
+        pytest.param(
+            {"provider": "gcp", "cluster": GKE}, "and that of the cluster is 'https://10.0.0.1'", id="anywhere else"
+        ),
         pytest.param(
             {"provider": "aws", "cluster": "prod", "address": None}, "'prod' is no cluster: arn:aws:eks", id="no ARN"
         ),

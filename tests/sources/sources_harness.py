@@ -67,6 +67,7 @@ class Sources:
         secrets.subscribe(wiring.reference_changed)
         self.git.subscribe(wiring.repository_moved)
         artifacts = ArtifactReader(self.store, lambda: self.session)
+        self.origins = Origins(self.client, secrets, Registries(lambda: self.session), self.clouds)
         tools = SourceTools(
             secrets,
             self.store,
@@ -74,7 +75,7 @@ class Sources:
             ChartBuilder(self.store, trees),
             self.git,
             lambda: self.session,
-            Origins(self.client, secrets, Registries(lambda: self.session), self.clouds),
+            self.origins,
             self.settings,
         )
         reconcilers = source_reconcilers(self.client, cache, self.recorder, tools)

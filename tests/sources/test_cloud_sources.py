@@ -13,8 +13,14 @@ from cloud_kit import CLIENT, ECR, ROLE, TENANT, CloudServer
 from repository_kit import Pusher, targz
 from sources_harness import CHART, OCI, Sources, condition
 
+from hub.api.image import ImageRepository
 from hub.content.cloud.clouds import Clouds
+from hub.content.cloud.identity import NoToken
 from hub.content.oci.manifest import FLUX_CONTENT
+from hub.dev.certs import Authority
+from hub.images.scan import open_registry
+from hub.kube.client import Client
+from hub.runtime.workloads import Workloads
 
 pytestmark = pytest.mark.cluster
 HOSTS = {"aws": ECR, "azure": "acme.azurecr.io", "gcp": "europe-docker.pkg.dev"}
@@ -76,6 +82,14 @@ async def digest(sources, registry_server, tmp_path):
     return await Pusher(sources.session, tmp_path).push(name, "1.0.0", targz({"a": "1"}), FLUX_CONTENT)
 
 
+@pytest.fixture
+async def trusted(sources, cloud, tmp_path):
+    """The port at which the cloud's registry speaks TLS, with an authority that is in the Secret ``ca``."""
+    authority = Authority(tmp_path, "cloud")
+    await sources.secret("ca", **{"ca.crt": authority.pair.cert.read_text()})
+    return await cloud.serve_tls(authority.server("registry", [ECR]))
+
+
 def spec(sources, provider, host="", **more):
     url = f"oci://{host or HOSTS[provider]}/{sources.namespace}/app"
     reach = {"insecure": True, "proxySecretRef": {"name": "proxy"}, "provider": provider, "ref": {"tag": "1.0.0"}}
@@ -92,14 +106,31 @@ async def test_a_service_account_opens_a_registry(sources, cloud, digest, provid
     assert [one for one in cloud.asked if "/v2/" not in one] == exchanges, "the second one asks nobody"
 
 
-async def test_the_hub_itself_and_a_secret_that_comes_first(sources, digest):
-    await sources.apply("OCIRepository", "app", spec(sources, "aws"))
-    await sources.ready(OCI, "app", f"1.0.0@{digest}")
+async def test_a_secret_comes_first(sources, digest):
     auths = {"auths": {ECR: {"username": "AWS", "password": "wrong"}}}
     await sources.secret("pull", **{".dockerconfigjson": json.dumps(auths)})
     await sources.apply("OCIRepository", "app", spec(sources, "aws", secretRef={"name": "pull"}))
     found = await sources.failed(OCI, "app", "OCIArtifactPullFailed")
     assert "does not accept the credentials" in condition(found, "Ready")["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"insecure": True}, "is not used with spec.insecure", id="no TLS"),
+        pytest.param(
+            {"certSecretRef": {"name": "ca"}, "proxySecretRef": {"name": "proxy"}},
+            "is not used with spec.certSecretRef together with spec.proxySecretRef",
+            id="somebody in between",
+        ),
+    ],
+)
+async def test_where_the_hubs_own_identity_is_not_used(*, sources, cloud, trusted, change, message):
+    url = f"oci://{ECR}:{trusted}/{sources.namespace}/app"
+    await sources.apply("OCIRepository", "app", {"url": url, "provider": "aws"} | change)
+    found = await sources.failed(OCI, "app", "AuthenticationFailed")
+    assert message in condition(found, "Ready")["message"]
+    assert cloud.asked == []
 
 
 @pytest.mark.parametrize(
@@ -122,14 +153,50 @@ async def test_accounts_that_open_nothing(*, sources, digest, account, host, mes
     await sources.event("app", "Warning", "AuthenticationFailed")
 
 
-async def test_a_chart_of_a_helm_repository_in_a_cloud(sources, cloud, registry_server, tmp_path):
+async def test_the_hub_itself(sources, cloud, trusted, registry_server, digest, tmp_path):
+    """An artifact and a chart of the same registry: one login."""
     await Pusher(sources.session, tmp_path).chart(registry_server.repository(sources.namespace))
     await sources.session.close()
     sources.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Here()))
-    port = cloud.address.partition(":")[2]
-    repository = {"type": "oci", "url": f"oci://{ECR}:{port}/{sources.namespace}", "insecure": True, "provider": "aws"}
-    await sources.apply("HelmRepository", "charts", repository)
+    url = f"oci://{ECR}:{trusted}/{sources.namespace}"
+    reach = {"provider": "aws", "certSecretRef": {"name": "ca"}}
+    await sources.apply("OCIRepository", "app", {"url": f"{url}/app", "ref": {"tag": "1.0.0"}} | reach)
+    await sources.ready(OCI, "app", f"1.0.0@{digest}")
+    await sources.apply("HelmRepository", "charts", {"type": "oci", "url": url} | reach)
     source = {"kind": "HelmRepository", "name": "charts"}
     await sources.apply("HelmChart", "web", {"chart": "web", "version": "1.0.0", "sourceRef": source})
     await sources.ready(CHART, "web", "1.0.0")
     assert cloud.count("/security-credentials/node") == 1
+    assert cloud.count("POST /") == 1
+
+
+@pytest.mark.parametrize("provider", HOSTS)
+async def test_the_tags_of_an_image(sources, digest, provider):
+    """A scan logs in the same way; a Secret does not count then."""
+    image = {
+        "metadata": {"name": "app", "namespace": sources.namespace},
+        "spec": {
+            "image": f"{HOSTS[provider]}/{sources.namespace}/app",
+            "interval": "1m",
+            "provider": provider,
+            "serviceAccountName": "puller",
+            "secretRef": {"name": "nowhere"},
+            "proxySecretRef": {"name": "proxy"},
+            "insecure": True,
+        },
+    }
+    registry = await open_registry(sources.origins, ImageRepository.model_validate(image))
+    assert await registry.tags() == ["1.0.0"]
+
+
+async def test_without_the_right_to_make_tokens(sources):
+    """The chart gives it only when asked to: the error says where."""
+    account = f"system:serviceaccount:{sources.namespace}:bare"
+    client = Client(sources.client.config, impersonate=account)
+    try:
+        with pytest.raises(NoToken, match=r"with rbac\.serviceAccountTokens=true$"):
+            await Workloads(client).token(sources.namespace, "puller", ("x",))
+        with pytest.raises(NoToken, match=r"with rbac\.serviceAccountTokens=true$"):
+            await Workloads(client).find(sources.namespace, "puller")
+    finally:
+        await client.aclose()

@@ -32,6 +32,7 @@ _ECR = re.compile(
     r"\d{12}\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.aws)\Z"
 )
 _EKS = re.compile(r"arn:aws[a-z-]*:eks:([a-z0-9-]+):\d{12}:cluster/([A-Za-z0-9_-]{1,100})\Z")
+_STS = re.compile(r"https://(?:[a-z0-9-]+\.)*(?:amazonaws\.com(?:\.cn)?|api\.aws)\Z")
 _STS_VERSION = "2011-06-15"
 _EKS_LIFE = 900.0
 """Seconds that EKS takes a signed URL for, whatever the URL says."""
@@ -179,7 +180,10 @@ class Aws:
             "RoleSessionName": session,
             "WebIdentityToken": token,
         }
-        url = way.sts or self._endpoint("sts", way.region)
+        usual = self._endpoint("sts", way.region)
+        url = way.sts.rstrip("/") or usual
+        if url != usual and _STS.match(url) is None:
+            raise Refused(f"'{way.sts}' is no token service of AWS: it would be given our token")
         return _keys_of(await fetch("POST", url, data=form, proxy=way.proxy), role)
 
     async def _ecr(self, host: str, workload: Workload | None, way: Way) -> Token:

@@ -6,6 +6,7 @@ Follows Flux sources fact 49. What never ends (access keys, account keys, SAS) i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hub.content.cloud.aws import Way
 from hub.content.cloud.azure import STORAGE
 from hub.content.cloud.azuresecret import is_login, login
-from hub.content.cloud.identity import asking
+from hub.content.cloud.identity import Refused, asking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     Renew = Callable[[], Awaitable[dict[str, Any]]]
     """Returns credentials as obstore takes them; raises ``NoToken``."""
 
+_HOSTS = {
+    "aws": re.compile(""),  # it signs requests, and sends nothing that others could use
+    "azure": re.compile(
+        r"\.(?:blob|dfs)\.(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|storage\.azure\.net)\Z"
+    ),
+    "gcp": re.compile(r"(?:^|\.)googleapis\.com\Z"),
+}
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +57,7 @@ class BucketAccess:
         workload: Who asks; None is the hub itself.
         proxy: URL of the proxy on the way.
         service: Where keys come from, when it is said.
+        endpoint: Of the bucket.
     """
 
     provider: str
@@ -57,10 +66,22 @@ class BucketAccess:
     workload: Workload | None = None
     proxy: str = ""
     service: Service | None = None
+    endpoint: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the hub itself that logs in to a cloud."""
+        given = self.credentials
+        of_machine = self.provider == "azure" and is_login(given) and not given.get("tenantId")
+        return self.provider in _HOSTS and self.workload is None and (not given or of_machine)
 
 
 def renewal(clouds: Clouds, access: BucketAccess) -> Renew | None:
-    """Return what gives credentials that end; None when those of the Secret do not, or nobody logs in."""
+    """
+    Return what gives credentials that end; None when those of the Secret do not, or nobody logs in.
+
+    It refuses to give the hub's own token to a host that is not one of that cloud.
+    """
     given, workload = access.credentials, access.workload
     ask: Callable[[], Awaitable[Token]]
     match access.provider:
@@ -82,9 +103,17 @@ def renewal(clouds: Clouds, access: BucketAccess) -> Renew | None:
 
     async def renew() -> dict[str, Any]:
         with asking(access.provider, workload):
+            _check(access)
             return _as_obstore_has_it(await ask())
 
     return renew
+
+
+def _check(access: BucketAccess) -> None:
+    host = access.endpoint.partition("://")[2] or access.endpoint
+    name = host.partition("/")[0].partition(":")[0]
+    if access.is_own and _HOSTS[access.provider].search(name) is None:
+        raise Refused(f"'{access.endpoint}' is not a host of that cloud, and it would be given the hub's own token")
 
 
 def _as_obstore_has_it(token: Token) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote
@@ -65,6 +66,13 @@ class CloudServer:
         self.url = f"http://{self.address}"
         self._session = aiohttp.ClientSession(auto_decompress=False)
         return self
+
+    async def serve_tls(self, pair):
+        """Answer over TLS too; return the port."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pair.cert, pair.key)
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
+        return self._runner.addresses[-1][1]
 
     async def __aexit__(self, *_):
         await self._session.close()

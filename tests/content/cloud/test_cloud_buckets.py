@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -21,6 +22,7 @@ from hub.content.bucket import BucketFailed, BucketReader, BucketSettings
 from hub.content.cloud.buckets import BucketAccess, Service, renewal
 from hub.content.cloud.clouds import Clouds
 from hub.content.cloud.identity import NoToken
+from hub.content.http import Proxy
 
 OBJECTS = {"a.txt": b"one", "apps/web.yaml": b"two"}
 ACCOUNT_KEY = base64.b64encode(b"the key of the account").decode()
@@ -44,7 +46,7 @@ class Stores(CloudServer):
         self.served = 0
 
     async def _endpoint(self, request):
-        path = unquote(request.path).removeprefix("/acc")
+        path = unquote(request.path)
         if not (path == "/b" or path.startswith("/b/")):
             return await super()._endpoint(request)
         self.check(request)
@@ -109,10 +111,11 @@ def certificate(folder, rsa_key):
 
 async def read(stores, access, folder, environ=None):
     """Read the bucket as the controller does."""
-    endpoint = f"{stores.url}/acc" if access.provider == "azure" else stores.address
+    endpoint = ENDPOINTS.get(access.provider, stores.address)
+    access = replace(access, endpoint=endpoint)
     settings = BucketSettings(
         access.provider, "b", endpoint, "eu-west-1", insecure=True, credentials=access.credentials,
-        renew=renewal(Clouds(environ or stores.environ), access), timeout=5,
+        renew=renewal(Clouds(environ or stores.environ), access), timeout=5, proxy=Proxy(stores.url),
     )  # fmt: skip
     reader = BucketReader(settings, 1 << 20)
     listing = await reader.listing("", None)
@@ -121,6 +124,9 @@ async def read(stores, access, folder, environ=None):
     return {one.key: one.size for one in listing.objects}
 
 
+ENDPOINTS = {"azure": "http://acc.blob.core.windows.net", "gcp": "storage.googleapis.com"}
+"""Which the server is the proxy of."""
+ON_AWS = {"eks.amazonaws.com/role-arn": ROLE}
 WANT = {key: len(data) for key, data in OBJECTS.items()}
 
 
@@ -181,7 +187,7 @@ async def test_keys_by_ldap_and_another_token_service_of_aws(stores, tmp_path):
     by_ldap = BucketAccess("generic", service=Service(stores.url, "bob", "pass"))
     assert await read(stores, by_ldap, tmp_path) == WANT
     (tmp_path / "token").write_text("federated")
-    environ = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ROLE_ARN": ROLE}
+    environ = stores.environ | {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ROLE_ARN": ROLE}
     (tmp_path / "aws").mkdir()
     by_sts = BucketAccess("aws", service=Service(f"{stores.url}/"))
     assert await read(stores, by_sts, tmp_path / "aws", environ) == WANT
@@ -236,6 +242,25 @@ async def test_a_ldap_service_that_does_not_know_us(stores):
     access = BucketAccess("generic", service=Service(stores.url, "eve", "s3cret"))
     with pytest.raises(NoToken, match="answered 403"):
         await renewal(Clouds({}), access)()
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint", "given"),
+    [
+        pytest.param("gcp", "storage.example.com", {}, id="gcp"),
+        pytest.param("gcp", "storage.googleapis.com.example.com", {}, id="nearly gcp"),
+        pytest.param("azure", "https://acc.example.com", {}, id="azure"),
+        pytest.param("azure", "https://acc.example.com/.blob.core.windows.net", {"clientId": "x"}, id="nearly azure"),
+    ],
+)
+async def test_the_hubs_own_token_goes_to_its_cloud_alone(*, stores, provider, endpoint, given):
+    clouds = Clouds(stores.environ)
+    with pytest.raises(NoToken, match="it would be given the hub's own token"):
+        await renewal(clouds, BucketAccess(provider, credentials=given, endpoint=endpoint))()
+    elsewhere = BucketAccess("aws", service=Service("https://sts.example.com"), workload=workload(**ON_AWS))
+    with pytest.raises(NoToken, match=r"'https://sts\.example\.com' is no token service of AWS"):
+        await renewal(clouds, elsewhere)()
+    assert stores.asked == []
 
 
 async def test_a_store_that_does_not_take_the_token(stores, tmp_path):
