@@ -153,7 +153,7 @@ async def test_accounts_that_open_nothing(*, sources, digest, account, host, mes
     await sources.event("app", "Warning", "AuthenticationFailed")
 
 
-async def test_the_hub_itself(sources, cloud, trusted, registry_server, digest, tmp_path):
+async def test_the_hub_itself(*, sources, cloud, trusted, registry_server, digest, tmp_path):
     """An artifact and a chart of the same registry: one login."""
     await Pusher(sources.session, tmp_path).chart(registry_server.repository(sources.namespace))
     await sources.session.close()
