@@ -8,7 +8,6 @@ same credentials, and shares looks and fetches. Where to ask comes from the vari
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import re
 import time
@@ -21,6 +20,7 @@ from hub.content.cloud.aws import Way
 from hub.content.cloud.azure import DEVOPS
 from hub.content.cloud.clouds import Clouds
 from hub.content.cloud.identity import Held, NoToken, Refused, Token, asking, key_of
+from hub.content.cloud.sigv4 import Scope, sign_text
 from hub.content.gitauth import AuthInvalid, GitAuth
 
 if TYPE_CHECKING:
@@ -131,14 +131,10 @@ class GitProviders:
 
 def sign_codecommit(host: str, path: str, region: str, secret: str, now: datetime) -> str:
     """Return the password that AWS CodeCommit takes: a signature, version 4, of the pseudo verb GIT."""
-    stamp = now.strftime("%Y%m%dT%H%M%S")
-    scope = f"{stamp[:8]}/{region}/codecommit/aws4_request"
+    scope, stamp = Scope(region, "codecommit", now), now.strftime("%Y%m%dT%H%M%S")
     request = hashlib.sha256(f"GIT\n{path}\n\nhost:{host}\n\nhost\n".encode()).hexdigest()
-    key = f"AWS4{secret}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}".encode(), "sha256").hex()
-    return f"{stamp}Z{signature}"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}"
+    return f"{stamp}Z{sign_text(secret, str(scope), text)}"
 
 
 def has_app_data(data: Mapping[str, bytes]) -> bool:

@@ -187,7 +187,7 @@ class Aws:
         return _keys_of(await fetch("POST", url, data=form, proxy=way.proxy), role)
 
     async def _ecr(self, host: str, workload: Workload | None, way: Way) -> Token:
-        public = host == _PUBLIC
+        public = host.partition(":")[0] == _PUBLIC
         service = "ecr-public" if public else "ecr"
         target = "SpencerFrontendService" if public else "AmazonEC2ContainerRegistry_V20150921"
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{target}.GetAuthorizationToken"}

@@ -82,10 +82,14 @@ def presigned_url(url: str, headers: Mapping[str, str], *, keys: AwsKeys, scope:
 def sign(secret: str, scope: Scope, canonical: str) -> str:
     """Return the signature of a canonical request."""
     digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return sign_text(secret, str(scope), f"{_ALGORITHM}\n{scope.stamp}\n{scope}\n{digest}")
+
+
+def sign_text(secret: str, scope: str, text: str) -> str:
+    """Return the signature of a text that names a scope."""
     key = f"AWS4{secret}".encode()
-    for part in str(scope).split("/"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    text = f"{_ALGORITHM}\n{scope.stamp}\n{scope}\n{digest}"
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 

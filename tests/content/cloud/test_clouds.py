@@ -46,7 +46,7 @@ def with_files(environ, folder, provider):
     [
         pytest.param("aws", ECR, "AWS", "ecr-", id="ECR"),
         pytest.param("aws", f"{ECR}:443", "AWS", "ecr-", id="ECR with a port"),
-        pytest.param("aws", "public.ecr.aws", "AWS", "ecr-", id="public ECR"),
+        pytest.param("aws", "public.ecr.aws:443", "AWS", "ecr-", id="public ECR"),
         pytest.param("azure", ACR, "00000000-0000-0000-0000-000000000000", "eyJ", id="ACR"),
         pytest.param("gcp", GAR, "oauth2accesstoken", "google-", id="Artifact Registry"),
         pytest.param("gcp", "eu.gcr.io", "oauth2accesstoken", "google-", id="gcr.io"),
