@@ -52,6 +52,7 @@ def schema() -> dict[str, Any]:
                 scope={"enum": ["cluster", "namespace"]},
                 aggregate=_SWITCH,
                 impersonate=_SWITCH,
+                serviceAccountTokens=_SWITCH,
                 clusterAdmin=_SWITCH,
             ),
             persistence=_mapping(enabled=_SWITCH, size=_TEXT, storageClassName=_TEXT, accessModes=_LIST),

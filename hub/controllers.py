@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.content.builder import ChartBuilder
+from hub.content.gitlogin import GitLogin
+from hub.content.gitproviders import GitProviders
 from hub.content.gitwrite import GitWriter
 from hub.images.automation import ImageUpdateAutomationReconciler
 from hub.images.commit import Committer
@@ -105,5 +107,6 @@ def _images(tools: Tools) -> dict[str, Reconciler[Any]]:
             git=tools.git,
             committer=Committer(tools.git, GitWriter(tools.git)),
             access=tools.access,
+            login=GitLogin(GitProviders(clouds=tools.origins.clouds), tools.origins.workload),
         ),
     }

@@ -26,6 +26,7 @@ import click
 from hub import __version__
 from hub.api.meta import Key
 from hub.api.registry import KINDS
+from hub.content.cloud.clouds import Clouds
 from hub.content.fetch import ArtifactReader
 from hub.content.gitcache import GitCache
 from hub.content.oci.client import Registries
@@ -158,12 +159,14 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         await trees.prepare()
         stack.callback(git.close)
         secrets = SecretReader(client, settings.kube.watch_namespace)
+        clouds = Clouds()
         pool = Pool(
             client,
             secrets,
             settings.security,
             settings.run,
             default_service_account=settings.tenancy.default_service_account,
+            clouds=clouds,
         )
         stack.push_async_callback(pool.aclose)
 
@@ -184,7 +187,7 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
             helm=helm,
             wiring=wiring,
             access=Access(settings.tenancy.no_cross_namespace_refs),
-            origins=Origins(client, secrets, Registries(lambda: session)),
+            origins=Origins(client, secrets, Registries(lambda: session), clouds),
             tags=TagStore(root / "tags"),
             session=lambda: session,
             sources=settings.sources,

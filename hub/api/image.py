@@ -58,7 +58,11 @@ class ImageRepositorySpec(Spec):
     timeout: Duration | None = about("Longest time for one scan. Default: the interval.", None, **SHORT)
     secret_ref: LocalRef | None = about("Secret of type kubernetes.io/dockerconfigjson.", None)
     proxy_secret_ref: LocalRef | None = about("Secret with the proxy's address, username and password.", None)
-    service_account_name: str = about("ServiceAccount whose imagePullSecrets are used, too.", "", maxLength=253)
+    service_account_name: str = about(
+        "ServiceAccount whose imagePullSecrets, or with a cloud as provider whose identity, are used.",
+        "",
+        maxLength=253,
+    )
     cert_secret_ref: LocalRef | None = about("Secret with ca.crt, tls.crt and tls.key.", None)
     access_from: AccessFrom | None = about("Whose ImagePolicies may refer to it from other namespaces.", None)
     exclusion_list: list[str] = about(

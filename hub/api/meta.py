@@ -156,6 +156,13 @@ class KubeConfig(Model):
         None,
     )
 
+    @property
+    def member(self) -> str:
+        """What its cluster is called within the namespace: the Secret's name, or the ConfigMap's and that it is one."""
+        if self.secret_ref is not None:
+            return self.secret_ref.name
+        return f"{self.config_map_ref.name} (ConfigMap)" if self.config_map_ref is not None else ""
+
 
 class Spec(Model):
     """What every spec of the hub's kinds has."""

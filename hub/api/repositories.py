@@ -107,7 +107,9 @@ class OCIRepositorySpec(SourceSpec):
     )
     provider: Lenient[CloudProvider] | None = about("Where credentials come from.", "generic", defaulted=True)
     secret_ref: LocalRef | None = about("Secret with .dockerconfigjson.", None)
-    service_account_name: str = about("ServiceAccount whose image pull secrets are used too.", "")
+    service_account_name: str = about(
+        "ServiceAccount whose image pull secrets, or with a cloud as provider whose identity, are used.", ""
+    )
     cert_secret_ref: LocalRef | None = about("Secret with ca.crt, and tls.crt with tls.key.", None)
     proxy_secret_ref: LocalRef | None = about("Secret with the proxy's address, username and password.", None)
     verify: ArtifactVerification | None = about("Take signed artifacts only.", None)

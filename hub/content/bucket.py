@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from hub.content import digest as digests
 from hub.content import tarball
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from hub.content.cloud.buckets import Renew
     from hub.content.http import Proxy
 
 MAX_OBJECTS = 100_000
@@ -63,7 +64,8 @@ class BucketSettings:
     Attributes:
         provider: ``generic``, ``aws``, ``gcp`` or ``azure``.
         endpoint: ``host[:port]``, a URL for azure.
-        credentials: As the Secret names them; empty logs in as the machine (aws, gcp, azure) or as nobody (generic).
+        credentials: As the Secret names them.
+        renew: Gives others that end; without, and without those of a Secret, nobody logs in.
         ca: PEM; trusted beside the system's authorities.
         timeout: Seconds for one request.
     """
@@ -74,6 +76,7 @@ class BucketSettings:
     region: str = ""
     insecure: bool = False
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    renew: Renew | None = field(default=None, repr=False)
     ca: bytes = b""
     proxy: Proxy | None = None
     timeout: float = 60.0
@@ -231,12 +234,15 @@ def _open(settings: BucketSettings) -> Any:
     if settings.ca:
         client["root_certificate"] = settings.ca
     if settings.proxy is not None:
-        client["proxy_url"] = _proxy_url(settings.proxy)
+        settings.proxy.check()
+        client["proxy_url"] = settings.proxy.url
     common: dict[str, Any] = {
         "client_options": client,
         # A reconcile that failed comes back by itself.
         "retry_config": {"max_retries": 1, "retry_timeout": timedelta(seconds=settings.timeout)},
     }
+    if settings.renew is not None:
+        common["credential_provider"] = settings.renew
     match settings.provider:
         case "gcp":
             return store.GCSStore(settings.name, **_gcp(settings), **common)
@@ -249,11 +255,13 @@ def _open(settings: BucketSettings) -> Any:
 def _s3(settings: BucketSettings) -> dict[str, Any]:
     given = settings.credentials
     options: dict[str, Any] = {"region": settings.region or "us-east-1"}
-    if given:
+    if settings.renew is not None:
+        pass  # the keys come from there
+    elif given:
         if not given.get("accesskey") or not given.get("secretkey"):
             raise BadBucketError("required fields 'accesskey' and 'secretkey'")
         options |= {"access_key_id": given["accesskey"], "secret_access_key": given["secretkey"]}
-    elif settings.provider == "generic":
+    else:
         options["skip_signature"] = True
     if settings.provider != "aws" or settings.endpoint != "s3.amazonaws.com":
         options["endpoint"] = _url(settings)
@@ -261,27 +269,22 @@ def _s3(settings: BucketSettings) -> dict[str, Any]:
 
 
 def _gcp(settings: BucketSettings) -> dict[str, Any]:
-    key = settings.credentials.get("serviceaccount")
-    if settings.credentials and not key:
+    if settings.renew is None:
         raise BadBucketError("required fields 'serviceaccount'")
-    return {"service_account_key": key} if key else {}
+    return {"base_url": _url(settings)}
 
 
-_AZURE_KEYS = {
-    "tenantId": "tenant_id",
-    "clientId": "client_id",
-    "clientSecret": "client_secret",
-    "authorityHost": "authority_host",
-    "accountKey": "account_key",
-    "sasKey": "sas_key",
-}
+_AZURE_KEYS = {"accountKey": "account_key", "sasKey": "sas_key"}
 
 
 def _azure(settings: BucketSettings) -> dict[str, Any]:
-    if "clientCertificate" in settings.credentials:
-        raise BadBucketError("'clientCertificate' is not supported: use 'clientSecret', 'accountKey' or 'sasKey'")
+    if settings.renew is None and not any(settings.credentials.get(key) for key in _AZURE_KEYS):
+        raise BadBucketError("required fields 'clientId', 'accountKey' or 'sasKey'")
     url = _url(settings)
-    options: dict[str, Any] = {"endpoint": url, "account_name": (urlsplit(url).hostname or "").partition(".")[0]}
+    place = urlsplit(url)
+    # Emulators and Azure Stack have the account in the path.
+    account = place.path.strip("/") or (place.hostname or "").partition(".")[0]
+    options: dict[str, Any] = {"endpoint": url, "account_name": account}
     return options | {
         name: settings.credentials[key] for key, name in _AZURE_KEYS.items() if settings.credentials.get(key)
     }
@@ -291,14 +294,6 @@ def _url(settings: BucketSettings) -> str:
     if "://" in settings.endpoint:
         return settings.endpoint.rstrip("/")
     return f"{'http' if settings.insecure else 'https'}://{settings.endpoint}"
-
-
-def _proxy_url(proxy: Proxy) -> str:
-    proxy.check()
-    if not proxy.username:
-        return proxy.address
-    scheme, _, rest = proxy.address.partition("://")
-    return f"{scheme}://{quote(proxy.username, safe='')}:{quote(proxy.password, safe='')}@{rest}"
 
 
 def _object(found: Mapping[str, Any]) -> BucketObject:

@@ -18,19 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from hub.api.source import GitRepository, GitRepositorySpec
+    from hub.content.cloud.identity import Workload
 
     ReadSecret = Callable[[str, str], Awaitable[Mapping[str, bytes]]]
     """Takes namespace and name of a Secret, returns its data; raises ``NotFound`` or another ``ApiError``."""
+    Identify = Callable[[str, str], Awaitable[Workload | None]]
+    """Takes namespace and name of a ServiceAccount, perhaps empty, and returns who it is."""
 
 _GENERIC = ("", "generic")
 _OTHERS = ("github", "azure", "aws")
 
 
 class GitLogin:
-    """Knows how to get in everywhere; one for the process, because it holds tokens."""
+    """
+    Knows how to get in everywhere; one for the process, because it holds tokens.
 
-    def __init__(self, providers: GitProviders | None = None) -> None:
+    Args:
+        providers: Give tokens.
+        identify: Finds the ServiceAccounts that objects name; None does not.
+    """
+
+    def __init__(self, providers: GitProviders | None = None, identify: Identify | None = None) -> None:
         self._providers = providers or GitProviders()
+        self._identify = identify
 
     async def remote(self, repository: GitRepository, read: ReadSecret) -> Remote:
         """
@@ -56,8 +66,19 @@ class GitLogin:
                 raise Stalled("InvalidProviderConfiguration", message)
             auth = auth_of(spec.url, data, proxy) if data or proxy or _is_ssh(spec) else GitAuth()
         else:
-            auth = await self._providers.auth(provider, spec.url, data, proxy_of(proxy) if proxy is not None else "")
+            workload = await self._workload(namespace, spec.service_account_name)
+            through = proxy_of(proxy) if proxy is not None else ""
+            auth = await self._providers.auth(provider, spec.url, data, through, workload)
         return Remote.of(spec.url, auth, spec.timeout.seconds)
+
+    async def _workload(self, namespace: str, service_account: str) -> Workload | None:
+        if service_account and self._identify is None:
+            raise Stalled(
+                "FeatureGateDisabled",
+                "spec.serviceAccountName needs identities of single objects, which only the hub has: remove it, "
+                "and the identity of this process is used",
+            )
+        return await self._identify(namespace, service_account) if self._identify is not None else None
 
 
 async def secret_of(namespace: str, name: str, read: ReadSecret) -> Mapping[str, bytes]:
@@ -82,12 +103,6 @@ def _check(spec: GitRepositorySpec) -> None:
         Remote.of(spec.url, None, 1.0)
     except ValueError as error:
         raise Stalled("URLInvalid", f"failed to parse url '{redact_urls(spec.url)}': {error}") from error
-    if spec.service_account_name:
-        raise Stalled(
-            "FeatureGateDisabled",
-            "spec.serviceAccountName needs identities of single objects, which the hub does not have: remove it, "
-            "and the identity of the hub itself is used",
-        )
     if (spec.provider or "") not in (*_GENERIC, *_OTHERS):
         known = ", ".join(("generic", *_OTHERS))
         raise Stalled("InvalidProviderConfiguration", f"spec.provider '{spec.provider}' is not one of {known}")

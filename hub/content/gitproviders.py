@@ -7,45 +7,33 @@ same credentials, and shares looks and fetches. Where to ask comes from the vari
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import hmac
-import json
 import os
-import ssl
+import re
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from xml.etree import ElementTree as ET
 
-import aiohttp
-
-from hub.content import digest as digests
+from hub.content.cloud.ask import ask
+from hub.content.cloud.aws import Way
+from hub.content.cloud.azure import DEVOPS
+from hub.content.cloud.clouds import Clouds
+from hub.content.cloud.identity import Held, NoToken, Refused, Token, asking, key_of
+from hub.content.cloud.sigv4 import Scope, sign_text
 from hub.content.gitauth import AuthInvalid, GitAuth
-from hub.content.shared import Shared
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-_TIMEOUT = aiohttp.ClientTimeout(total=30)
-_EARLY = 300.0
-"""Seconds before its end at which a token is renewed."""
+    from hub.content.cloud.identity import Workload
+    from hub.content.cloud.sigv4 import AwsKeys
+
 _AWS_LIFE = 600.0
 """Seconds that a signed password is used; CodeCommit takes it for 15 minutes."""
-_MAX_ANSWER = 1 << 20
 _PAGES = 20
+_DEVOPS_HOST = re.compile(r"(?:^|\.)(?:dev\.azure\.com|visualstudio\.com)\Z")
 _GITHUB = "https://api.github.com"
-_AZURE_DEVOPS = "499b84ac-1321-427f-aa17-267ca6975798"  # the resource that stands for Azure DevOps everywhere
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    auth: GitAuth
-    until: float
 
 
 class GitProviders:
@@ -54,15 +42,22 @@ class GitProviders:
     Args:
         environ: Where the cloud's SDKs look; the environment of the process.
         clock: Seconds since the epoch.
+        clouds: Gives identities; made of the others when not given.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.time) -> None:
-        self._environ = environ
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.time,
+        clouds: Clouds | None = None,
+    ) -> None:
+        self._clouds = clouds or Clouds(environ, clock)
         self._clock = clock
-        self._held: dict[str, _Token] = {}
-        self._asking: Shared[GitAuth] = Shared()
+        self._held = Held(clock)
 
-    async def auth(self, provider: str, url: str, data: Mapping[str, bytes], proxy: str = "") -> GitAuth:
+    async def auth(
+        self, provider: str, url: str, data: Mapping[str, bytes], proxy: str = "", workload: Workload | None = None
+    ) -> GitAuth:
         """
         Return credentials of a provider for a URL.
 
@@ -71,42 +66,26 @@ class GitProviders:
             url: Of the repository; AWS signs it.
             data: The Secret; the clouds need none.
             proxy: URL of the proxy that asks for us, too.
+            workload: Whose identity in a cloud it is; None is the hub itself.
 
         Raises:
             AuthInvalid: The Secret lacks something, or nobody gave a token.
         """
-        ask: dict[str, Callable[[], Awaitable[_Token]]] = {
+        renew: dict[str, Callable[[], Awaitable[Token]]] = {
             "github": lambda: self._github(data, proxy),
-            "azure": lambda: self._azure(proxy),
-            "aws": lambda: self._aws(url, proxy),
+            "azure": lambda: self._azure(workload, url, proxy),
+            "aws": lambda: self._aws(workload, url, proxy),
         }
         texts = [f"{key}={value.hex()}" for key, value in sorted(data.items())]
-        key = digests.of_parts(provider, proxy, url if provider == "aws" else "", *texts)
-        held = self._held.get(key)
-        if held is not None and self._clock() < held.until:
-            return held.auth
+        key = key_of(workload, provider, proxy, "" if provider == "github" else url, *texts)
+        try:
+            with asking(provider, workload):
+                found: GitAuth = (await self._held.get(key, renew[provider])).value
+        except NoToken as error:
+            raise AuthInvalid(error.message) from error
+        return found
 
-        async def renew() -> GitAuth:
-            try:
-                self._held[key] = token = await ask[provider]()
-            except (
-                aiohttp.ClientError,
-                TimeoutError,
-                OSError,
-                ValueError,
-                KeyError,
-                TypeError,
-                ET.ParseError,
-            ) as error:
-                why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                raise AuthInvalid(f"no token from provider '{provider}': {why[:300]}") from error
-            now = self._clock()
-            self._held = {name: one for name, one in self._held.items() if one.until > now}
-            return token.auth
-
-        return await self._asking.run(key, renew)
-
-    async def _github(self, data: Mapping[str, bytes], proxy: str) -> _Token:
+    async def _github(self, data: Mapping[str, bytes], proxy: str) -> Token:
         import jwt  # noqa: PLC0415  loaded when somebody uses it
 
         texts = {key: value.decode(errors="replace").strip() for key, value in data.items()}
@@ -121,91 +100,41 @@ class GitProviders:
             ) from error
         headers = {"Authorization": f"Bearer {ticket}", "Accept": "application/vnd.github+json"}
         ca = texts.get("ca.crt") or texts.get("caFile", "")
-        async with _session(ca) as session:
-            number = texts.get("githubAppInstallationID") or await _installation(session, base, texts, headers, proxy)
-            url = f"{base}/app/installations/{number}/access_tokens"
-            answer = await _ask(session, "POST", url, proxy, headers=headers)
-        until = datetime.fromisoformat(answer["expires_at"]).timestamp() - _EARLY
-        return _Token(GitAuth(username="x-access-token", password=answer["token"], ca=ca, proxy=proxy), until)
+        more = {"headers": headers, "proxy": proxy, "ca": ca}
+        number = texts.get("githubAppInstallationID") or await _installation(base, texts, more)
+        answer = await ask("POST", f"{base}/app/installations/{number}/access_tokens", **more)
+        auth = GitAuth(username="x-access-token", password=answer.text("token"), ca=ca, proxy=proxy)
+        return Token(auth, answer.moment("expires_at"))
 
-    async def _azure(self, proxy: str) -> _Token:
-        environ = self._environ
-        async with _session() as session:
-            if file := environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-                host = environ.get("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/").rstrip("/")
-                form = {
-                    "grant_type": "client_credentials",
-                    "client_id": environ["AZURE_CLIENT_ID"],
-                    "scope": f"{_AZURE_DEVOPS}/.default",
-                    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                    "client_assertion": (await asyncio.to_thread(Path(file).read_text)).strip(),
-                }
-                url = f"{host}/{environ['AZURE_TENANT_ID']}/oauth2/v2.0/token"
-                answer = await _ask(session, "POST", url, proxy, data=form)
-            else:
-                base = environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://169.254.169.254").rstrip("/")
-                query = {"api-version": "2018-02-01", "resource": _AZURE_DEVOPS}
-                if client := environ.get("AZURE_CLIENT_ID"):
-                    query["client_id"] = client
-                url = f"{base}/metadata/identity/oauth2/token"
-                answer = await _ask(session, "GET", url, "", params=query, headers={"Metadata": "true"})
-        until = self._clock() + float(answer["expires_in"]) - _EARLY
-        return _Token(GitAuth(bearer_token=answer["access_token"], proxy=proxy), until)
+    async def _azure(self, workload: Workload | None, url: str, proxy: str) -> Token:
+        place = urlsplit(url)
+        known = place.scheme != "http" and _DEVOPS_HOST.search(place.hostname or "")
+        if workload is None and not known:
+            raise Refused("the URL is not one of Azure DevOps over https, and it would be given the hub's own token")
+        token = await self._clouds.azure.token(DEVOPS, workload, proxy)
+        return Token(GitAuth(bearer_token=token.value, proxy=proxy), token.until)
 
-    async def _aws(self, url: str, proxy: str) -> _Token:
+    async def _aws(self, workload: Workload | None, url: str, proxy: str) -> Token:
         parts = urlsplit(url)
         labels = (parts.hostname or "").split(".")
-        region = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION") or ""
+        region = self._clouds.aws.region
         if labels[0].startswith("git-codecommit") and len(labels) > 2:
             region = labels[1]
         if not region:
-            raise AuthInvalid("no region in the URL's host or in AWS_REGION")
-        identity = await self._aws_identity(region, proxy)
+            raise Refused("no region in the URL's host or in AWS_REGION")
+        keys: AwsKeys = (await self._clouds.aws.keys(workload, Way(region, proxy))).value
         now = datetime.fromtimestamp(self._clock(), UTC)
-        password = sign_codecommit(parts.hostname or "", parts.path, region, identity["SecretAccessKey"], now)
-        token = identity.get("Token", "")
-        name = identity["AccessKeyId"] + (f"%{token}" if token else "")
-        return _Token(GitAuth(username=name, password=password, proxy=proxy), self._clock() + _AWS_LIFE)
-
-    async def _aws_identity(self, region: str, proxy: str) -> dict[str, str]:
-        """Return ``AccessKeyId``, ``SecretAccessKey`` and ``Token``, in the order in which AWS's SDKs look."""
-        environ = self._environ
-        if environ.get("AWS_ACCESS_KEY_ID"):
-            return {
-                "AccessKeyId": environ["AWS_ACCESS_KEY_ID"],
-                "SecretAccessKey": environ["AWS_SECRET_ACCESS_KEY"],
-                "Token": environ.get("AWS_SESSION_TOKEN", ""),
-            }
-        async with _session() as session:
-            if file := environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-                base = environ.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
-                form = {
-                    "Action": "AssumeRoleWithWebIdentity",
-                    "Version": "2011-06-15",
-                    "RoleArn": environ["AWS_ROLE_ARN"],
-                    "RoleSessionName": environ.get("AWS_ROLE_SESSION_NAME", "hub"),
-                    "WebIdentityToken": (await asyncio.to_thread(Path(file).read_text)).strip(),
-                }
-                return _sts_credentials(await _fetch(session, "POST", base, proxy, data=form))
-            if uri := environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
-                token = environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
-                if file := environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
-                    token = (await asyncio.to_thread(Path(file).read_text)).strip()
-                found: dict[str, str] = await _ask(session, "GET", uri, "", headers={"Authorization": token})
-                return found
-        raise AuthInvalid("this process has no AWS identity: no web identity token, container credentials or keys")
+        password = sign_codecommit(parts.hostname or "", parts.path, region, keys.secret, now)
+        name = keys.access + (f"%{keys.token}" if keys.token else "")
+        return Token(GitAuth(username=name, password=password, proxy=proxy), self._clock() + _AWS_LIFE)
 
 
 def sign_codecommit(host: str, path: str, region: str, secret: str, now: datetime) -> str:
     """Return the password that AWS CodeCommit takes: a signature, version 4, of the pseudo verb GIT."""
-    stamp = now.strftime("%Y%m%dT%H%M%S")
-    scope = f"{stamp[:8]}/{region}/codecommit/aws4_request"
+    scope, stamp = Scope(region, "codecommit", now), now.strftime("%Y%m%dT%H%M%S")
     request = hashlib.sha256(f"GIT\n{path}\n\nhost:{host}\n\nhost\n".encode()).hexdigest()
-    key = f"AWS4{secret}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}".encode(), "sha256").hex()
-    return f"{stamp}Z{signature}"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}"
+    return f"{stamp}Z{sign_text(secret, str(scope), text)}"
 
 
 def has_app_data(data: Mapping[str, bytes]) -> bool:
@@ -224,51 +153,14 @@ def _app_of(texts: Mapping[str, str]) -> tuple[str, str]:
     return texts["githubAppID"], (texts.get("githubAppBaseURL") or _GITHUB).rstrip("/")
 
 
-async def _installation(
-    session: aiohttp.ClientSession, base: str, texts: Mapping[str, str], headers: Mapping[str, str], proxy: str
-) -> str:
+async def _installation(base: str, texts: Mapping[str, str], more: Mapping[str, Any]) -> str:
     """Return the number of the installation that belongs to an owner."""
     owner = texts["githubAppInstallationOwner"].casefold()
     for page in range(1, _PAGES + 1):
-        url = f"{base}/app/installations"
-        found = await _ask(session, "GET", url, proxy, params={"per_page": "100", "page": str(page)}, headers=headers)
-        for one in found:
-            if str(one["account"]["login"]).casefold() == owner:
-                return str(one["id"])
+        found = await ask("GET", f"{base}/app/installations", params={"per_page": "100", "page": str(page)}, **more)
+        for number in range(len(found)):
+            if found.text(number, "account", "login").casefold() == owner:
+                return found.text(number, "id")
         if len(found) < 100:
             break
     raise AuthInvalid(f"the GitHub App is not installed for '{texts['githubAppInstallationOwner']}'")
-
-
-@asynccontextmanager
-async def _session(ca: str = "") -> AsyncIterator[aiohttp.ClientSession]:
-    context = await asyncio.to_thread(ssl.create_default_context, cadata=ca or None)
-    async with aiohttp.ClientSession(
-        timeout=_TIMEOUT, trust_env=True, connector=aiohttp.TCPConnector(ssl=context)
-    ) as session:
-        yield session
-
-
-async def _ask(session: aiohttp.ClientSession, method: str, url: str, proxy: str, **more: Any) -> Any:
-    return json.loads(await _fetch(session, method, url, proxy, **more))
-
-
-async def _fetch(session: aiohttp.ClientSession, method: str, url: str, proxy: str, **more: Any) -> bytes:
-    """Return the body of an answer; one that says no is named by its status alone, never by what it says."""
-    through = proxy if proxy.startswith("http") else None
-    async with session.request(method, url, proxy=through, allow_redirects=False, **more) as response:
-        body = await response.content.read(_MAX_ANSWER)
-        if response.status >= 300:
-            place = urlsplit(url)
-            raise ValueError(f"{place.scheme}://{place.netloc}{place.path} answered {response.status}")
-        return body
-
-
-def _sts_credentials(body: bytes) -> dict[str, str]:
-    root = ET.fromstring(body)  # noqa: S314  expat itself refuses what grows without end
-    found = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
-    return {
-        "AccessKeyId": found["AccessKeyId"],
-        "SecretAccessKey": found["SecretAccessKey"],
-        "Token": found["SessionToken"],
-    }

@@ -17,7 +17,7 @@ import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -60,6 +60,14 @@ class Proxy:
     address: str
     username: str = ""
     password: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """The address with the login in it."""
+        if not self.username:
+            return self.address
+        scheme, _, rest = self.address.partition("://")
+        return f"{scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{rest}"
 
     def check(self) -> None:
         """Raise :class:`BadProxyError` unless the address can be used."""
@@ -127,6 +135,16 @@ async def download(response: aiohttp.ClientResponse, target: Path, max_size: int
                 raise TooLargeError
             await asyncio.to_thread(_take, file, whole, chunk)
     return size, f"{digests.ALGORITHM}:{whole.hexdigest()}"
+
+
+async def whole(response: aiohttp.ClientResponse, max_size: int) -> bytes:
+    """Return the body of a small answer, however many pieces it comes in. Raises as :func:`download`."""
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > max_size:
+            raise TooLargeError
+    return bytes(data)
 
 
 def retry_after(response: aiohttp.ClientResponse) -> float:

@@ -27,6 +27,7 @@ from hub.runtime.steps import Attempt, Reconciler
 if TYPE_CHECKING:
     from hub.api.meta import Key
     from hub.content.gitcache import GitCache, Remote
+    from hub.content.gitlogin import GitLogin
     from hub.content.refs import Head
     from hub.errors import HubError
     from hub.images.commit import Committer
@@ -57,9 +58,10 @@ class ImageUpdateAutomationReconciler(Reconciler[ImageUpdateAutomation]):
         git: GitCache,
         committer: Committer,
         access: Access,
+        login: GitLogin,
     ) -> None:
         super().__init__(client, cache, recorder)
-        self._repositories = Repositories(cache, secrets, access)
+        self._repositories = Repositories(cache, secrets, access, login)
         self._git = git
         self._committer = committer
         self._told: dict[Key, str] = {}

@@ -33,13 +33,14 @@ class Repositories:
         cache: Has the GitRepositories.
         secrets: Gives their Secrets.
         access: Which of them may be in other namespaces.
+        login: Knows the providers.
     """
 
-    def __init__(self, cache: Cache, secrets: SecretReader, access: Access) -> None:
+    def __init__(self, cache: Cache, secrets: SecretReader, access: Access, login: GitLogin | None = None) -> None:
         self._cache = cache
         self._secrets = secrets
         self._access = access
-        self._login = GitLogin()
+        self._login = login or GitLogin()
 
     def source(self, automation: ImageUpdateAutomation) -> GitRepository:
         """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hub.api.duration import Duration, parse_time, rfc3339
 from hub.api.image import ImageRepository, ScanResult
 from hub.api.meta import READY
+from hub.content.cloud.clouds import CLOUDS
 from hub.content.http import BadProxyError, BadTlsError
 from hub.content.oci.errors import RegistryError, TooManyRequests
 from hub.content.oci.reference import BadReferenceError, parse, parse_repository
@@ -186,19 +187,18 @@ async def open_registry(origins: Origins, resource: ImageRepository) -> Registry
     Return the client of the registry of an ImageRepository.
 
     Raises:
-        Stalled: The provider is not supported.
+        Stalled: The image cannot be meant.
         Transient: A Secret is missing or cannot be used (reason ``AuthenticationFailed``).
     """
     spec = resource.spec
-    if spec.provider != "generic":
-        message = f"spec.provider '{spec.provider}' is not supported yet: use 'generic' with spec.secretRef"
-        raise Stalled("UnsupportedField", message)
+    by_cloud = spec.provider in CLOUDS  # then its Secret does not count (Flux image fact 8)
     refs = RegistryRefs(
-        secret=spec.secret_ref,
+        secret=None if by_cloud else spec.secret_ref,
         service_account=spec.service_account_name,
         certificate=spec.cert_secret_ref,
         proxy=spec.proxy_secret_ref,
         insecure=spec.insecure,
+        provider=spec.provider,
     )
     try:
         return await origins.registry(resource.metadata.namespace, repository_of(resource), refs)

@@ -14,15 +14,18 @@ import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from hub.kube.exec_plugin import ExecPlugin
 from hub.kube.tls import check_authorities, check_client_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 EXEC_FLAG = "--insecure-kubeconfig-exec"
 TLS_FLAG = "--insecure-kubeconfig-tls"
@@ -34,6 +37,20 @@ _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster 
 
 class BadKubeconfig(ValueError):
     """The kubeconfig cannot be used; the message names the field and never a value that may be secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """
+    Gives bearer tokens that end.
+
+    Attributes:
+        identity: Whose tokens; two of the same identity are the same.
+        ask: Returns a token, and when it ends on the ``time.time`` clock. Raises ``HubError``.
+    """
+
+    identity: str
+    ask: Callable[[], Awaitable[tuple[str, float]]] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,6 +70,7 @@ class ClusterConfig:
     username: str = ""
     password: str = ""
     exec: ExecPlugin | None = None
+    tokens: TokenSource | None = None
     tls_server_name: str = ""
     proxy_url: str = ""
     insecure_skip_tls_verify: bool = False
@@ -72,7 +90,11 @@ class ClusterConfig:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the content: two equal configs share one client."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True, default=bytes.hex)
+        values = dataclasses.asdict(dataclasses.replace(self, tokens=None))
+        del values["tokens"]
+        if self.tokens is not None:
+            values["tokens"] = self.tokens.identity
+        text = json.dumps(values, sort_keys=True, default=bytes.hex)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def __repr__(self) -> str:
@@ -93,6 +115,20 @@ def parse_kubeconfig(data: str | bytes, *, allow_exec: bool = False, allow_insec
     """
     policy = _Policy(allow_files=False, allow_exec=allow_exec, allow_insecure_tls=allow_insecure_tls)
     return _Reader(_document(data, "kubeconfig"), policy).read(None)
+
+
+def cluster_config(server: str, ca: bytes, tokens: TokenSource, *, allow_insecure_tls: bool = False) -> ClusterConfig:
+    """
+    Return the configuration for a cluster that is named without a kubeconfig, by the same rules.
+
+    Raises:
+        BadKubeconfig: The address or the authorities cannot be used.
+    """
+    policy = _Policy(allow_files=False, allow_exec=False, allow_insecure_tls=allow_insecure_tls)
+    cluster: dict[str, Any] = {"server": server}
+    if ca:
+        cluster["certificate-authority-data"] = base64.b64encode(ca).decode()
+    return ClusterConfig(**_Reader({}, policy).cluster(cluster), tokens=tokens)
 
 
 def load_kubeconfig(path: str | os.PathLike[str] | None = None, context: str | None = None) -> ClusterConfig:
@@ -136,7 +172,7 @@ class _Reader:
             raise BadKubeconfig(f"kubeconfig: context {name!r} names no cluster")
         cluster = self._named("clusters", "cluster", context["cluster"])
         user = self._named("users", "user", context["user"]) if context.get("user") else {}
-        values = {**self._cluster(cluster), **self._user(user), "namespace": str(context.get("namespace") or "")}
+        values = {**self.cluster(cluster), **self._user(user), "namespace": str(context.get("namespace") or "")}
         return ClusterConfig(**values)
 
     def _named(self, section: str, inner: str, name: Any) -> dict[str, Any]:
@@ -153,7 +189,8 @@ class _Reader:
                 return body
         raise BadKubeconfig(f"kubeconfig: there is no {inner} {name!r} in {section}")
 
-    def _cluster(self, cluster: dict[str, Any]) -> dict[str, Any]:
+    def cluster(self, cluster: dict[str, Any]) -> dict[str, Any]:
+        """Return what of a configuration a kubeconfig says of its cluster. Raises :class:`BadKubeconfig`."""
         insecure = cluster.get("insecure-skip-tls-verify") is True
         if insecure and not self._policy.allow_insecure_tls:
             raise BadKubeconfig(f"kubeconfig: insecure-skip-tls-verify is refused unless the hub runs with {TLS_FLAG}")

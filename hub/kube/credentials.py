@@ -1,4 +1,4 @@
-"""Who we are, request by request: static credentials, token files that rotate, plugins whose tokens expire."""
+"""Who we are, request by request: static credentials, token files that rotate, plugins and sources of tokens."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub.errors import HubError
 from hub.kube.exec_plugin import CredentialError, run_exec_plugin
 
 if TYPE_CHECKING:
-    from hub.kube.config import ClusterConfig
+    from hub.kube.config import ClusterConfig, TokenSource
 
 _TOKEN_FILE_AGE = 60.0  # seconds; what client-go waits before it reads a token file again
-_EXPIRY_SKEW = 60.0  # seconds before its end at which a plugin's token is renewed
+_EXPIRY_SKEW = 60.0  # seconds before its end at which a token that ends is renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Credentials:
     @property
     def renewable(self) -> bool:
         """Whether asking again can give anything else."""
-        return bool(self._config.exec or self._config.token_file)
+        return bool(self._config.exec or self._config.token_file or self._config.tokens)
 
     def current(self) -> Identity | None:
         """The identity when it is at hand and fresh; the fast path of every request."""
@@ -78,6 +79,8 @@ class Credentials:
         config = self._config
         if config.exec is not None:
             return _from_plugin(await run_exec_plugin(config.exec), config)
+        if config.tokens is not None:
+            return await _from_source(config.tokens)
         until = math.inf
         token = config.token
         if config.token_file:
@@ -102,6 +105,14 @@ def _read_token(path: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise CredentialError(f"cannot read the token file {path}: {error.strerror}") from error
+
+
+async def _from_source(tokens: TokenSource) -> Identity:
+    try:
+        token, until = await tokens.ask()
+    except HubError as error:
+        raise CredentialError(error.message) from error
+    return Identity(_authorization(token, "", ""), until=until - _EXPIRY_SKEW)
 
 
 def _from_plugin(status: dict[str, Any], config: ClusterConfig) -> Identity:

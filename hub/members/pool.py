@@ -1,5 +1,6 @@
 """
-Members by the way a release names them: a kubeconfig Secret and, perhaps, a service account to act as.
+Members by the way a release names them: a kubeconfig Secret, or a ConfigMap that names a cluster, and, perhaps, a
+service account to act as.
 
 A member is made once and stays while the content of its kubeconfig stays the same; a Secret that was rotated gives it
 another client at the next call, without a restart. Messages are Flux's, word for word.
@@ -14,16 +15,21 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.errors import HubError, Stalled, Transient
+from hub.content.cloud.clouds import Clouds
+from hub.content.cloud.identity import NoToken
+from hub.content.shared import Shared
+from hub.errors import HubError, Transient
 from hub.kube.client import Client
 from hub.kube.config import BadKubeconfig, parse_kubeconfig
 from hub.members import metrics
+from hub.members.clusters import NamedClusters
 from hub.members.health import Health, Vitals
 from hub.members.inventory import USUAL_KEYS
 from hub.members.member import Member
 from hub.members.records import Records
 from hub.members.slots import Limits, Slots
 from hub.members.throttle import DEFAULT_RATE
+from hub.runtime.workloads import Workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -60,13 +66,25 @@ class _Source:
     secret: str = ""
     key: str = ""
     user: str = ""
+    config_map: str = ""
 
     @property
     def name(self) -> str:
-        if not self.secret:
+        if not self.reference:
             return HUB
         key = f":{self.key}" if self.key and self.key not in USUAL_KEYS else ""
-        return f"{self.namespace}/{self.secret}{key}"
+        return f"{self.namespace}/{self.reference}{key}"
+
+    @property
+    def reference(self) -> str:
+        """As :attr:`hub.api.meta.KubeConfig.member` has it; empty for the hub's own cluster."""
+        return f"{self.config_map} (ConfigMap)" if self.config_map else self.secret
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        kind = "configmap" if self.config_map else "secret"
+        return f"KubeConfig {kind} '{self.namespace}/{self.config_map or self.secret}'"
 
     @property
     def itself(self) -> _Source:
@@ -93,6 +111,7 @@ class Pool:
         run: How much may happen at once.
         default_service_account: Who to act as on a member for objects that name nobody.
         rate: Requests per second that one member gets from all runs together.
+        clouds: Whose clusters ConfigMaps may name.
     """
 
     def __init__(
@@ -104,13 +123,21 @@ class Pool:
         *,
         default_service_account: str = "",
         rate: int = DEFAULT_RATE,
+        clouds: Clouds | None = None,
     ) -> None:
         self._hub = hub
+        self._clusters = NamedClusters(
+            Workloads(hub),
+            clouds or Clouds(),
+            default_service_account=default_service_account,
+            allow_insecure_tls=security.insecure_kubeconfig_tls,
+        )
         self._default_service_account = default_service_account
         self._secrets = secrets
         self._security = security
         self._rate = rate
         self.slots = Slots(Limits(run.concurrency, run.concurrency_per_member))
+        self._naming: Shared[ClusterConfig] = Shared()
         self._entries: dict[_Source, _Entry] = {}
         self._health: dict[str, Health] = {}
         self._records: dict[str, Records] = {}
@@ -123,7 +150,7 @@ class Pool:
         """
         Have ``subscriber(namespace, secret, change)`` called when something happens to a member.
 
-        Namespace and Secret are empty for the hub's own cluster.
+        Namespace and Secret are empty for the hub's own cluster; a ConfigMap is called as in ``KubeConfig.member``.
         """
         self._subscribers.append(subscriber)
 
@@ -141,7 +168,6 @@ class Pool:
 
         Raises:
             Transient: Its kubeconfig cannot be had or used (reason ``RESTClientError``).
-            Stalled: It is named in a way that is not supported.
             MemberUnreachable: It is lost, and was when it was last tried.
         """
         member = await self.find(namespace, kube_config, service_account)
@@ -155,15 +181,17 @@ class Pool:
         user = f"system:serviceaccount:{namespace}:{service_account}" if service_account else ""
         if kube_config is None:
             return self._own(_Source(user=user)).member
-        if kube_config.secret_ref is None:
-            raise Stalled(REASON, "spec.kubeConfig.configMapRef is not supported; name a kubeconfig with secretRef")
-        ref = kube_config.secret_ref
-        source = _Source(namespace, ref.name, ref.key, user)
-        return self._remote(source, await self._read(source)).member
+        if (ref := kube_config.secret_ref) is not None:
+            source = _Source(namespace, ref.name, ref.key, user)
+        elif kube_config.config_map_ref is not None:
+            source = _Source(namespace, user=user, config_map=kube_config.config_map_ref.name)
+        else:
+            raise Transient(REASON, "spec.kubeConfig names neither a Secret nor a ConfigMap")
+        return (await self._remote(source, await self._read(source))).member
 
     def drop(self, namespace: str, secret: str) -> None:
         """Let go of the members of a Secret that nobody uses any more; whoever asks for one later gets a new one."""
-        for source in [one for one in self._entries if (one.namespace, one.secret) == (namespace, secret)]:
+        for source in [one for one in self._entries if (one.namespace, one.reference) == (namespace, secret)]:
             self._retire(self._entries.pop(source).member.client)
             if (records := self._records.pop(source.name, None)) is not None:
                 records.stop()
@@ -196,14 +224,18 @@ class Pool:
             entry = self._entries[source] = _Entry(self._member(source, client, HUB), None)
         return entry
 
-    def _remote(self, source: _Source, data: Data) -> _Entry:
-        """Return the member of a kubeconfig as it is now; an unchanged Secret is not even parsed again."""
+    async def _remote(self, source: _Source, data: Data, *, renew: bool = False) -> _Entry:
+        """Return the member of a kubeconfig as it is now; what is unchanged is not even parsed again, but to renew."""
         entry = self._entries.get(source)
-        if entry is not None and entry.data is data:
+        if entry is not None and not renew and _is_same(entry.data, data):
             return entry
+        config, rate = await self._config(source, data), self._rate_of(source, data)
         if source.user:
-            self._remote(source.itself, data)  # the one that watches
-        config, rate = self._parse(source, data), self._rate_of(source, data)
+            self._keep(source.itself, data, config, rate)  # the one that watches
+        return self._keep(source, data, config, rate)
+
+    def _keep(self, source: _Source, data: Data, config: ClusterConfig, rate: int) -> _Entry:
+        entry = self._entries.get(source)
         if entry is None:
             member = self._member(source, self._client(source, config), config.digest)
             entry = self._entries[source] = _Entry(member, data)
@@ -234,7 +266,7 @@ class Pool:
 
         def changed(namespace: str, release: str) -> None:
             for reader in self._readers:
-                reader(source.namespace, source.secret, namespace, release)
+                reader(source.namespace, source.reference, namespace, release)
 
         covered = partial(self._tell, source, Change.WATCHED)
         return Records(lambda: self._entries[source].member.client, renew, changed, covered)
@@ -260,28 +292,36 @@ class Pool:
 
     def _tell(self, source: _Source, change: Change) -> None:
         for subscriber in self._subscribers:
-            subscriber(source.namespace, source.secret, change)
+            subscriber(source.namespace, source.reference, change)
 
     @staticmethod
     def _client(source: _Source, config: ClusterConfig) -> Client:
         return Client(config, name=source.name, impersonate=source.user or None)
 
     async def _read(self, source: _Source, *, fresh: bool = False) -> Data:
-        read = self._secrets.fresh if fresh else self._secrets.get
         try:
-            return await read(source.namespace, source.secret)
+            if source.config_map:
+                return await self._secrets.config_map(source.namespace, source.config_map)
+            return await (self._secrets.fresh if fresh else self._secrets.get)(source.namespace, source.secret)
         except HubError as error:
-            where = f"{source.namespace}/{source.secret}"
-            raise Transient(REASON, f"could not get KubeConfig secret '{where}': {error.message}") from error
+            raise Transient(REASON, f"could not get {source.where}: {error.message}") from error
+
+    async def _config(self, source: _Source, data: Data) -> ClusterConfig:
+        if not source.config_map:
+            return self._parse(source, data)
+        try:
+            key = (source.namespace, source.config_map, data.resource_version)
+            return await self._naming.run(key, lambda: self._clusters.config(source.namespace, data.data))
+        except (NoToken, BadKubeconfig) as error:
+            raise Transient(REASON, f"{source.where} cannot be used: {error}") from error
 
     def _parse(self, source: _Source, data: Data) -> ClusterConfig:
-        where = f"KubeConfig secret '{source.namespace}/{source.secret}'"
         text = next(
             (data.data[key] for key in ([source.key] if source.key else USUAL_KEYS) if data.data.get(key)), None
         )
         if text is None:
             wanted = f"'{source.key}'" if source.key else " or ".join(f"'{key}'" for key in USUAL_KEYS)
-            raise Transient(REASON, f"{where} does not contain a {wanted} key with data")
+            raise Transient(REASON, f"{source.where} does not contain a {wanted} key with data")
         try:
             return parse_kubeconfig(
                 text,
@@ -289,28 +329,29 @@ class Pool:
                 allow_insecure_tls=self._security.insecure_kubeconfig_tls,
             )
         except BadKubeconfig as error:
-            raise Transient(REASON, f"{where} cannot be used: {error}") from error
+            raise Transient(REASON, f"{source.where} cannot be used: {error}") from error
 
     def _rate_of(self, source: _Source, data: Data) -> int:
         text = data.annotations.get(RATE)
         if text is None:
             return self._rate
         if not text.isascii() or not text.isdecimal() or not int(text):
-            where = f"KubeConfig secret '{source.namespace}/{source.secret}'"
-            raise Transient(REASON, f"{where} cannot be used: annotation {RATE} is '{text}', not a number from 1 on")
+            raise Transient(
+                REASON, f"{source.where} cannot be used: annotation {RATE} is '{text}', not a number from 1 on"
+            )
         return int(text)
 
     async def _renew(self, source: _Source, member: Member) -> bool:
         """Read a kubeconfig again whose credentials were refused; True when there are others now."""
         entry, refused = self._entries.get(source), member.digest
-        if not source.secret or entry is None:
+        if not source.reference or entry is None:
             return False
         now = asyncio.get_running_loop().time
         async with entry.renewing:  # many requests are refused at once: one of them reads
             if entry.member.digest == refused and (not entry.read_at or now() - entry.read_at > _ENOUGH):
                 entry.read_at = now()
                 try:
-                    self._remote(source, await self._read(source, fresh=True))
+                    await self._remote(source, await self._read(source, fresh=True), renew=True)
                 except Transient:
                     return False  # the next reconcile says what is wrong with it
         return entry.member.digest != refused
@@ -328,3 +369,7 @@ class Pool:
         task = asyncio.get_running_loop().create_task(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _is_same(held: Data | None, data: Data) -> bool:
+    return held is data or (held is not None and held.resource_version == data.resource_version)

@@ -47,8 +47,8 @@ def member_of(release: Resource) -> Iterable[Key]:
         kube = release.spec.kube_config
         if kube is None:
             yield Key(MEMBER, "", "")
-        elif kube.secret_ref:
-            yield Key(MEMBER, release.metadata.namespace, kube.secret_ref.name)
+        elif kube.member:
+            yield Key(MEMBER, release.metadata.namespace, kube.member)
 
 
 def record_of(release: Resource) -> Iterable[Key]:

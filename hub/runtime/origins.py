@@ -10,14 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub.api.meta import SERVICE_ACCOUNTS
+from hub.content.cloud.clouds import CLOUDS, Clouds
 from hub.content.http import BadProxyError, BadTlsError, Connection, Proxy, Tls, tls_context
 from hub.content.oci.credentials import BadDockerConfigError, Credentials, DockerConfig
 from hub.errors import ApiError, NotFound, Transient
+from hub.runtime.workloads import Workloads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.api.meta import LocalRef
+    from hub.content.cloud.identity import Workload
     from hub.content.oci.client import Registries, Registry
     from hub.content.oci.reference import Repository
     from hub.kube.client import Client
@@ -34,13 +37,20 @@ class Login(NamedTuple):
 
 
 class RegistryRefs(NamedTuple):
-    """What of a spec says how a registry is reached."""
+    """
+    What of a spec says how a registry is reached.
+
+    Attributes:
+        service_account: Has pull secrets; with a cloud as ``provider`` an identity there.
+        provider: Where credentials come from when ``secret`` names none.
+    """
 
     secret: LocalRef | None = None
     service_account: str = ""
     certificate: LocalRef | None = None
     proxy: LocalRef | None = None
     insecure: bool = False
+    provider: str | None = None
 
 
 class Origins:
@@ -51,28 +61,41 @@ class Origins:
         client: Speaks to the hub cluster; asked for ServiceAccounts.
         secrets: Gives the Secrets.
         registries: Opens registries.
+        clouds: Gives identities in clouds.
     """
 
-    def __init__(self, client: Client, secrets: SecretReader, registries: Registries) -> None:
+    def __init__(
+        self, client: Client, secrets: SecretReader, registries: Registries, clouds: Clouds | None = None
+    ) -> None:
         self._client = client
         self._secrets = secrets
         self._registries = registries
+        self._workloads = Workloads(client)
+        self.clouds = clouds or Clouds()
 
     async def registry(self, namespace: str, repository: Repository, refs: RegistryRefs) -> Registry:
         """
         Return the client of a repository, logged in as an object of ``namespace`` says.
 
         Raises:
-            Transient: A Secret or ServiceAccount is missing or not understood.
+            Transient: A Secret or ServiceAccount is missing or not understood, or a cloud gives no token.
         """
-        config = DockerConfig()
-        if refs.secret is not None:
-            config = await self._docker_config(namespace, refs.secret.name, repository)
-        if refs.service_account:
-            for name in await self._pull_secrets(namespace, refs.service_account):
-                config += await self._docker_config(namespace, name, repository)
         connection = await self.connection(namespace, refs.certificate, refs.proxy)
-        return self._registries.open(repository, config.find(repository), connection, insecure=refs.insecure)
+        if refs.provider in CLOUDS and refs.secret is None:
+            workload = await self.workload(namespace, refs.service_account)
+            if workload is None:
+                keep_to_ourselves(insecure=refs.insecure, certificate=refs.certificate, proxy=refs.proxy)
+            proxy = connection.proxy.url if connection.proxy is not None else ""
+            credentials: Credentials | None = await self.clouds.registry(
+                refs.provider, repository.host, workload, proxy, plain=refs.insecure
+            )
+        else:
+            credentials = await self._credentials(namespace, repository, refs)
+        return self._registries.open(repository, credentials, connection, insecure=refs.insecure)
+
+    async def workload(self, namespace: str, service_account: str) -> Workload | None:
+        """Return the identity of a ServiceAccount; None, the hub's own, for no name. Raises ``Transient``."""
+        return await self._workloads.find(namespace, service_account) if service_account else None
 
     async def connection(
         self, namespace: str, certificate: LocalRef | None, proxy: LocalRef | None = None
@@ -129,6 +152,15 @@ class Origins:
         except ApiError as error:
             raise Transient("AuthenticationFailed", f"failed to get secret '{where}': {error.message}") from error
 
+    async def _credentials(self, namespace: str, repository: Repository, refs: RegistryRefs) -> Credentials | None:
+        config = DockerConfig()
+        if refs.secret is not None:
+            config = await self._docker_config(namespace, refs.secret.name, repository)
+        if refs.service_account and refs.provider not in CLOUDS:
+            for name in await self._pull_secrets(namespace, refs.service_account):
+                config += await self._docker_config(namespace, name, repository)
+        return config.find(repository)
+
     async def _docker_config(self, namespace: str, name: str, repository: Repository) -> DockerConfig:
         data = await self.secret(namespace, name)
         try:
@@ -151,6 +183,19 @@ class Origins:
             message = f"failed to get service account '{namespace}/{account}': {error.message}"
             raise Transient("AuthenticationFailed", message) from error
         return [one["name"] for one in found.get("imagePullSecrets") or [] if one.get("name")]
+
+
+def keep_to_ourselves(*, insecure: bool, certificate: LocalRef | None, proxy: LocalRef | None) -> None:
+    """
+    Refuse to log in as the hub itself where whoever wrote the object could read along.
+
+    Raises:
+        Transient: Without TLS, or with an authority and a proxy of the object's own.
+    """
+    if insecure or (certificate is not None and proxy is not None):
+        what = "spec.insecure" if insecure else "spec.certSecretRef together with spec.proxySecretRef"
+        why = f"the hub's own identity is not used with {what}: remove it, or name a serviceAccountName or a Secret"
+        raise Transient("AuthenticationFailed", f"failed to configure authentication options: {why}")
 
 
 def tls_of(data: Mapping[str, bytes]) -> Tls | None:

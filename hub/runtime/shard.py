@@ -111,8 +111,8 @@ def word_of(resource: Resource) -> str:
 
 
 def word_of_member(name: str) -> str:
-    """Return the same word from the name of a member, which may say which key of a Secret is meant."""
-    return name.partition(":")[0]
+    """Return the same word from the name of a member, which may say which key of a Secret, or which kind, is meant."""
+    return name.partition(":")[0].partition(" ")[0]
 
 
 def shard_of(word: str, count: int) -> int:

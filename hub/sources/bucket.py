@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from hub.api.repositories import Bucket
 from hub.content import digest as digests
 from hub.content.bucket import BadBucketError, BucketFailed, BucketReader, BucketSettings
+from hub.content.cloud.buckets import BucketAccess, Service, renewal
+from hub.content.cloud.identity import NoToken
 from hub.errors import Stalled, Transient
-from hub.runtime.origins import refused
+from hub.runtime.origins import keep_to_ourselves, refused
 from hub.sources.source import STORED, News, SourceReconciler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.content.bucket import Listing
+    from hub.content.cloud.buckets import Renew
     from hub.content.store import Store
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
@@ -48,7 +51,6 @@ class BucketReconciler(SourceReconciler[Bucket]):
     async def steps(self, attempt: Attempt[Bucket]) -> float:
         """Bring the artifact to what is in the bucket; return the interval in seconds. Raises ``HubError``."""
         spec, status = attempt.resource.spec, attempt.resource.status
-        _refuse_unsupported(attempt.resource)
         current = await self.current(attempt)
         reader = await self._reader(attempt.resource)
         try:
@@ -89,13 +91,28 @@ class BucketReconciler(SourceReconciler[Bucket]):
             raise refused(
                 namespace, spec.cert_secret_ref.name, "has a client certificate, which buckets do not support"
             )
+        texts = {key: value.decode(errors="replace").strip() for key, value in secret.items()}
+        access = BucketAccess(
+            provider=spec.provider,
+            region=spec.region,
+            credentials=texts,
+            workload=await self._origins.workload(namespace, spec.service_account_name),
+            proxy=connection.proxy.url if connection.proxy is not None else "",
+            service=await self._service(bucket),
+            endpoint=spec.endpoint,
+        )
+        if access.is_own and spec.provider != "aws":  # which signs, and sends nothing that others could use
+            keep_to_ourselves(insecure=spec.insecure, certificate=spec.cert_secret_ref, proxy=spec.proxy_secret_ref)
+        renew = renewal(self._origins.clouds, access)
+        await _check(renew, bucket)
         settings = BucketSettings(
             provider=spec.provider,
             name=spec.bucket_name,
             endpoint=spec.endpoint,
             region=spec.region,
             insecure=spec.insecure,
-            credentials={key: value.decode(errors="replace").strip() for key, value in secret.items()},
+            credentials=texts,
+            renew=renew,
             ca=connection.tls.ca if connection.tls is not None else b"",
             proxy=connection.proxy,
             timeout=spec.timeout.seconds,
@@ -108,13 +125,34 @@ class BucketReconciler(SourceReconciler[Bucket]):
                 raise Transient("AuthenticationFailed", message) from error
             raise Stalled("InvalidProviderConfiguration", f"failed to construct bucket client: {error}") from error
 
+    async def _service(self, bucket: Bucket) -> Service | None:
+        """Return who gives keys for the bucket, as ``spec.sts`` says. Raises ``Transient``."""
+        sts, namespace = bucket.spec.sts, bucket.metadata.namespace
+        if sts is None:
+            return None
+        if sts.provider == "aws":
+            return Service(sts.endpoint)
+        if sts.secret_ref is None:
+            raise Stalled("InvalidSTSConfiguration", "spec.sts.provider 'ldap' needs spec.sts.secretRef")
+        login = await self._origins.login(namespace, sts.secret_ref.name)
+        if login is None:
+            raise refused(namespace, sts.secret_ref.name, "must have 'username' and 'password'")
+        tls = await self._origins.tls(namespace, sts.cert_secret_ref) if sts.cert_secret_ref is not None else None
+        if tls is not None and tls.certificate and sts.cert_secret_ref is not None:
+            raise refused(namespace, sts.cert_secret_ref.name, "has a client certificate, which is not supported here")
+        return Service(sts.endpoint, *login, ca=tls.ca.decode("ascii") if tls is not None else "")
 
-def _refuse_unsupported(bucket: Bucket) -> None:
-    spec = bucket.spec
-    asked = {"spec.sts": spec.sts is not None, "spec.serviceAccountName": bool(spec.service_account_name)}
-    for name, given in asked.items():
-        if given:
-            raise Stalled("UnsupportedField", f"{name} is not supported: use spec.secretRef")
+
+async def _check(renew: Renew | None, bucket: Bucket) -> None:
+    """Say why there are no credentials, before the store does; those that come are held. Raises ``Transient``."""
+    if renew is None:
+        return
+    try:
+        await renew()
+    except NoToken as error:
+        ref, namespace = bucket.spec.secret_ref, bucket.metadata.namespace
+        whose = f" (with secret '{namespace}/{ref.name}')" if ref is not None else ""
+        raise Transient(error.reason, f"{error.message}{whose}") from error
 
 
 def _stored(listing: Listing) -> str:

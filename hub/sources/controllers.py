@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.content.gitlogin import GitLogin
+from hub.content.gitproviders import GitProviders
 from hub.content.helmrepo import HelmRepos
 from hub.content.oci.trustroot import TrustedRoots
 from hub.sources.bucket import BucketReconciler
@@ -57,7 +59,13 @@ def reconcilers(client: Client, cache: Cache, recorder: Recorder, tools: SourceT
     pulled = PulledCharts(store, tools.artifacts, repos, origins, limits.helm_chart_max_size)
     signatures = Signatures(origins, TrustedRoots(limits.sigstore_trusted_root, store.root / "sigstore"))
     return {
-        "GitRepository": GitRepositoryReconciler(*common, secrets=tools.secrets, store=store, git=tools.git),
+        "GitRepository": GitRepositoryReconciler(
+            *common,
+            secrets=tools.secrets,
+            store=store,
+            git=tools.git,
+            login=GitLogin(GitProviders(clouds=origins.clouds), origins.workload),
+        ),
         "HelmRepository": HelmRepositoryReconciler(*common, store=store, origins=origins, repos=repos),
         "OCIRepository": OCIRepositoryReconciler(
             *common, store=store, origins=origins, signatures=signatures, max_size=limits.artifact_max_size

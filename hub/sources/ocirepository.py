@@ -75,11 +75,15 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
     async def steps(self, attempt: Attempt[OCIRepository]) -> float:
         """Bring the artifact to what is in the registry; return the interval in seconds. Raises ``HubError``."""
         spec, status = attempt.resource.spec, attempt.resource.status
-        _refuse_unsupported(spec)
         repository = _repository(spec)
         current = await self.current(attempt)
         refs = RegistryRefs(
-            spec.secret_ref, spec.service_account_name, spec.cert_secret_ref, spec.proxy_secret_ref, spec.insecure
+            spec.secret_ref,
+            spec.service_account_name,
+            spec.cert_secret_ref,
+            spec.proxy_secret_ref,
+            spec.insecure,
+            spec.provider,
         )
         registry = await self._origins.registry(attempt.resource.metadata.namespace, repository, refs)
         try:
@@ -246,12 +250,6 @@ def _failing(reason: str, what: str) -> Iterator[None]:
     except RegistryError as error:
         failed: HubError = Transient(reason, f"{what}: {error.message}")
         raise failed from error
-
-
-def _refuse_unsupported(spec: OCIRepositorySpec) -> None:
-    if spec.provider not in {None, "generic"}:
-        why = f"spec.provider '{spec.provider}' is not supported"
-        raise Stalled("UnsupportedField", f"{why}: use generic, with a Secret or the pull secrets of a ServiceAccount")
 
 
 def _stored(upstream: Upstream) -> str:

@@ -192,16 +192,18 @@ class PulledCharts:
             Transient: A Secret cannot be used.
         """
         spec = repository.spec
-        if spec.provider not in {None, "generic"}:
-            why = f"spec.provider '{spec.provider}' of HelmRepository '{repository.metadata.name}' is not supported"
-            raise Stalled("UnsupportedField", f"{why}: use generic, with a Secret")
         try:
             if not spec.url.startswith("oci://"):
                 raise BadReferenceError("an 'oci' repository has a URL that begins with oci://")
             name = parse_repository(f"{spec.url.rstrip('/')}/{chart}")
         except BadReferenceError as error:
             raise Stalled("URLInvalid", f"invalid Helm repository URL: {error}") from error
-        refs = RegistryRefs(secret=spec.secret_ref, certificate=spec.cert_secret_ref, insecure=spec.insecure)
+        refs = RegistryRefs(
+            secret=spec.secret_ref,
+            certificate=spec.cert_secret_ref,
+            insecure=spec.insecure,
+            provider=spec.provider,
+        )
         return await self._origins.registry(repository.metadata.namespace, name, refs)
 
     async def pull(self, registry: Registry, tag: str, timeout: float, check: Check | None = None) -> Package:

@@ -106,3 +106,19 @@ async def test_what_is_refused(*, spec, kind, reason, message):
     with pytest.raises(kind) as caught:
         await GitLogin().remote(repository(**spec), read)
     assert (caught.value.reason, caught.value.message) == (reason, message)
+
+
+async def test_the_account_of_an_object_is_looked_for_in_its_namespace():
+    asked = []
+
+    async def identify(namespace, name):
+        asked.append((namespace, name))
+        raise Transient("AuthenticationFailed", "there is none")
+
+    azure = repository(provider="azure", serviceAccountName="git")
+    with pytest.raises(Transient, match="there is none"):
+        await GitLogin(identify=identify).remote(azure, read)
+    assert asked == [(azure.metadata.namespace, "git")]
+    with pytest.raises(Stalled) as caught:
+        await GitLogin().remote(azure, read)
+    assert caught.value.reason == "FeatureGateDisabled"

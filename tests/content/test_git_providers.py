@@ -11,14 +11,16 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from hub.content.cloud.identity import Workload
 from hub.content.gitauth import AuthInvalid, GitAuth
 from hub.content.gitproviders import GitProviders, sign_codecommit
 
 URL = "https://example.com/org/app.git"
+AZURE = "https://dev.azure.com/org/project/_git/app"
 CODECOMMIT = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app"
 STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKID</AccessKeyId><SecretAccessKey>SECRET</SecretAccessKey>
-<SessionToken>TOK</SessionToken></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+<SessionToken>TOK</SessionToken><Expiration>2126-11-21T13:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 
 
 class Endpoint:
@@ -146,7 +148,7 @@ async def test_azure_workload_identity(endpoint, tmp_path):
         "AZURE_CLIENT_ID": "client",
         "AZURE_TENANT_ID": "tenant",
     }
-    assert await GitProviders(environ).auth("azure", URL, {}) == GitAuth(bearer_token="azure_1")
+    assert await GitProviders(environ).auth("azure", AZURE, {}) == GitAuth(bearer_token="azure_1")
     ((_, path, _, body),) = endpoint.asked
     assert path == "/tenant/oauth2/v2.0/token"
     form = parse_qs(body)
@@ -156,7 +158,7 @@ async def test_azure_workload_identity(endpoint, tmp_path):
 
 async def test_azure_managed_identity(endpoint):
     providers = GitProviders({"AZURE_POD_IDENTITY_AUTHORITY_HOST": endpoint.url})
-    assert await providers.auth("azure", URL, {}) == GitAuth(bearer_token="azure_1")
+    assert await providers.auth("azure", AZURE, {}) == GitAuth(bearer_token="azure_1")
     ((method, path, headers, _),) = endpoint.asked
     assert (method, headers["Metadata"]) == ("GET", "true")
     assert path.startswith("/metadata/identity/oauth2/token?")
@@ -197,8 +199,41 @@ def test_the_signature_for_codecommit():
     assert sign_codecommit(host, f"/{path}", "eu-west-1", "SECRET", now) == EXPECTED
 
 
+@pytest.mark.parametrize("url", [URL, AZURE.replace("https", "http"), "https://dev.azure.com.example.com/app"])
+async def test_the_hubs_own_token_is_for_azure_alone(endpoint, url):
+    with pytest.raises(AuthInvalid, match="it would be given the hub's own token"):
+        await GitProviders({"AZURE_POD_IDENTITY_AUTHORITY_HOST": endpoint.url}).auth("azure", url, {})
+    assert endpoint.asked == []
+
+
 async def test_nobody_gave_us_an_identity():
     with pytest.raises(AuthInvalid, match="this process has no AWS identity"):
         await GitProviders({}).auth("aws", CODECOMMIT, {})
     with pytest.raises(AuthInvalid, match="no region in the URL's host or in AWS_REGION"):
         await GitProviders({}).auth("aws", URL, {})
+
+
+@pytest.mark.parametrize("provider", ["azure", "aws"])
+async def test_a_service_account_in_place_of_this_process(endpoint, provider):
+    async def mint(audiences):
+        return f"for {audiences[0]}"
+
+    annotations = {
+        "azure.workload.identity/client-id": "client",
+        "azure.workload.identity/tenant-id": "tenant",
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/hub",
+    }
+    account = Workload("apps", "git", annotations, mint)
+    environ = {"AZURE_AUTHORITY_HOST": endpoint.url, "AWS_ENDPOINT_URL_STS": endpoint.url}
+    url = CODECOMMIT if provider == "aws" else URL
+    providers = GitProviders(environ)
+    auth = await providers.auth(provider, url, {}, workload=account)
+    assert auth == await providers.auth(provider, url, {}, workload=account)
+    ((_, _, _, body),) = endpoint.asked
+    if provider == "azure":
+        assert auth == GitAuth(bearer_token="azure_1")
+        assert parse_qs(body)["client_assertion"] == ["for api://AzureADTokenExchange"]
+    else:
+        assert auth.username == "AKID%TOK"
+        assert parse_qs(body)["WebIdentityToken"] == ["for sts.amazonaws.com"]
+        assert parse_qs(body)["RoleSessionName"] == ["git.apps.hub"]

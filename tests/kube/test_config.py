@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,8 +15,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hub.kube.config import BadKubeconfig, ClusterConfig, load_kubeconfig, parse_kubeconfig
-from hub.kube.exec_plugin import ExecPlugin
+from hub.errors import Transient
+from hub.kube.config import (
+    BadKubeconfig,
+    ClusterConfig,
+    TokenSource,
+    cluster_config,
+    load_kubeconfig,
+    parse_kubeconfig,
+)
+from hub.kube.credentials import Credentials
+from hub.kube.exec_plugin import CredentialError, ExecPlugin
 
 
 def pair(name="somebody"):
@@ -245,3 +255,43 @@ def test_the_home_folder_comes_next_and_nothing_is_said_plainly(home):
         load_kubeconfig()
     write(home / ".kube" / "config", BASE)
     assert load_kubeconfig().server == "https://h.example:6443"
+
+
+def tokens(identity):
+    async def ask():
+        return "s3cret", 0.0
+
+    return TokenSource(identity, ask)
+
+
+def test_whose_tokens_counts_and_not_which():
+    one = cluster_config("https://10.0.0.1", b"", tokens("a"))
+    assert one.digest == cluster_config("https://10.0.0.1", b"", tokens("a")).digest
+    assert one.digest != cluster_config("https://10.0.0.1", b"", tokens("b")).digest
+    assert one.digest != ClusterConfig("https://10.0.0.1").digest
+    assert "s3cret" not in repr(one)
+
+
+async def test_tokens_that_end_are_asked_for_again():
+    now, given = time.time(), []
+
+    async def ask():
+        given.append(f"token-{len(given)}")
+        return given[-1], now + (30 if len(given) == 1 else 3600)
+
+    credentials = Credentials(cluster_config("https://10.0.0.1", b"", TokenSource("a", ask)))
+    first = await credentials.get()
+    assert first.authorization == "Bearer token-0"
+    assert credentials.current() is None, "it would end within a minute"
+    second = await credentials.get()
+    assert (await credentials.get(), len(given)) == (second, 2)
+    assert credentials.refuse(second)
+    assert (await credentials.get()).authorization == "Bearer token-2"
+
+
+async def test_tokens_that_cannot_be_had():
+    async def ask():
+        raise Transient("AuthenticationFailed", "nobody gives one")
+
+    with pytest.raises(CredentialError, match=r"^nobody gives one$"):
+        await Credentials(cluster_config("https://10.0.0.1", b"", TokenSource("a", ask))).get()

@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from hub.api.meta import NAMESPACES, SECRETS, KubeConfig
-from hub.errors import Forbidden, MemberUnreachable, NotFound, Stalled, Transient, Unauthorized
+from hub.errors import Forbidden, MemberUnreachable, NotFound, Transient, Unauthorized
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 from hub.members.pool import Change, Pool
@@ -149,11 +149,6 @@ async def test_what_a_missing_secret_gets(desk):
     assert failed.value.reason == "RESTClientError"
     assert failed.value.message == (f"""could not get KubeConfig secret '{desk.namespace}/m': secrets "m" not found""")
     assert isinstance(failed.value.__cause__, NotFound)
-
-
-async def test_what_a_config_map_gets(pool, namespace):
-    with pytest.raises(Stalled, match="configMapRef is not supported"):
-        await pool.get(namespace, KubeConfig.model_validate({"configMapRef": {"name": "x"}}), None)
 
 
 async def test_a_flag_allows_it(hub, desk, good):

@@ -132,4 +132,9 @@ def test_the_word_of_an_object(kind, spec, want):
 
 
 def test_a_member_has_the_word_of_its_releases():
-    assert [word_of_member(name) for name in ("ns/m1", "ns/m1:other", "hub")] == ["ns/m1", "ns/m1", "hub"]
+    assert [word_of_member(name) for name in ("ns/m1", "ns/m1:other", "hub", "ns/m1 (ConfigMap)")] == [
+        "ns/m1",
+        "ns/m1",
+        "hub",
+        "ns/m1",
+    ]

@@ -426,7 +426,7 @@ async def test_registries_on_bad_days(world):
             "no-secret": ("AuthenticationFailed", "secrets .nowhere. not found"),
             "no-regex": ("InvalidExclusionList", "error parsing regexp"),
             "closed": ("ReadOperationFailed", "refused the connection"),
-            "cloud": ("UnsupportedField", "provider 'aws' is not supported yet"),
+            "cloud": ("AuthenticationFailed", "hub's own identity is not used with spec.insecure"),
         }
         for name, (reason, message) in failed.items():
             ready = {"status": "False", "reason": reason, "message": Re(message)}

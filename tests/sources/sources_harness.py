@@ -40,11 +40,12 @@ GIT, CHART, HELM, OCI, BUCKET = (
 class Sources:
     """The running controllers, and what a test does from outside."""
 
-    def __init__(self, cluster, namespace, root, settings=None):
+    def __init__(self, cluster, namespace, root, settings=None, clouds=None):
         self.cluster = cluster
         self.settings = settings or SourceSettings()
         self.namespace = namespace
         self.root = root
+        self.clouds = clouds
         self.reconciled = []
 
     async def __aenter__(self):
@@ -66,6 +67,7 @@ class Sources:
         secrets.subscribe(wiring.reference_changed)
         self.git.subscribe(wiring.repository_moved)
         artifacts = ArtifactReader(self.store, lambda: self.session)
+        self.origins = Origins(self.client, secrets, Registries(lambda: self.session), self.clouds)
         tools = SourceTools(
             secrets,
             self.store,
@@ -73,7 +75,7 @@ class Sources:
             ChartBuilder(self.store, trees),
             self.git,
             lambda: self.session,
-            Origins(self.client, secrets, Registries(lambda: self.session)),
+            self.origins,
             self.settings,
         )
         reconcilers = source_reconcilers(self.client, cache, self.recorder, tools)

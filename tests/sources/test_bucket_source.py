@@ -99,15 +99,25 @@ async def test_a_change_is_seen_and_nothing_new_writes_nothing(sources, bucket):
             id="TLS where there is none",
         ),
         pytest.param(
-            {"sts": {"provider": "ldap", "endpoint": "http://127.0.0.1:9"}},
-            "UnsupportedField",
-            "spec.sts is not supported",
-            id="STS",
+            {"secretRef": None, "sts": {"provider": "ldap", "endpoint": "http://127.0.0.1:9"}},
+            "InvalidSTSConfiguration",
+            "spec.sts.provider 'ldap' needs spec.sts.secretRef",
+            id="LDAP without a login",
+        ),
+        pytest.param(
+            {
+                "secretRef": None,
+                "sts": {"provider": "ldap", "endpoint": "http://127.0.0.1:9", "secretRef": {"name": "login"}},
+            },
+            "AuthenticationFailed",
+            "no token from provider 'generic': 127.0.0.1:9 refused the connection",
+            id="no LDAP service",
         ),
     ],
 )
 async def test_failures_are_told_and_the_last_artifact_stays(sources, bucket, change, reason, message):
     await sources.secret("half", accesskey="a")
+    await sources.secret("login", username="bob", password="pass")
     await sources.apply("Bucket", "app", bucket.spec)
     before = await sources.ready(BUCKET, "app")
     await sources.apply("Bucket", "app", bucket.spec | change)

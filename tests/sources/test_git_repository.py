@@ -207,12 +207,6 @@ async def test_credentials(sources, repo, caplog):
             id="a GitHub App without Secret",
         ),
         pytest.param(
-            {"provider": "azure", "serviceAccountName": "me"},
-            "FeatureGateDisabled",
-            "spec.serviceAccountName needs identities of single objects",
-            id="the identity of a service account",
-        ),
-        pytest.param(
             {"include": [{"repository": {"name": "app"}}]},
             "IncludeCycle",
             "include 'app' leads back to 'app'",

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from hub.content.http import explain, retry_after
+from hub.content.http import TooLargeError, explain, retry_after, whole
 from hub.content.oci.errors import BadAnswer, RegistryDenied, RegistryError, RegistryUnreachable, TooManyRequests
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Tokens:
         host = urlsplit(url).netloc
         try:
             async with self._session().request(method, url, allow_redirects=False, **more, **options) as response:
-                body = await response.content.read(_MAX_ANSWER)
+                body = await whole(response, _MAX_ANSWER)
                 if response.status in {400, 401, 403}:
                     raise RegistryDenied(
                         f"the token server {host} does not accept the credentials (HTTP status {response.status})",
@@ -164,6 +164,8 @@ class Tokens:
                     raise TooManyRequests(f"the token server {host} has had too many requests", retry_after(response))
                 if response.status != 200:
                     raise RegistryError(f"the token server {host} answered {response.status}", response.status)
+        except TooLargeError as error:
+            raise BadAnswer(f"the token server {host} answered more than {_MAX_ANSWER} bytes") from error
         except (aiohttp.ClientError, OSError) as error:
             raise RegistryUnreachable(explain(error, host)) from error
         try:
