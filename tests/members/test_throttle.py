@@ -8,10 +8,10 @@ from hub.members.throttle import Throttle
 
 
 async def test_what_is_allowed_passes_at_once_and_more_waits():
-    throttle = Throttle(rate=5, period=0.2)  # the limiter reads the system's clock
+    throttle = Throttle(rate=5, period=1.0)  # the limiter reads the system's clock
     began = time.monotonic()
     for _ in range(5):
         await throttle.acquire()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 1.0
     await throttle.acquire()
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - began >= 1.0
