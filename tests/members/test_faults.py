@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from hub.api.meta import CONFIG_MAPS
+from hub.api.meta import CONFIG_MAPS, NAMESPACES
 from hub.errors import ApiError, MemberUnreachable
 from hub.kube.client import Client
-from hub.kube.config import ClusterConfig
+from hub.kube.config import ClusterConfig, load_kubeconfig
+from hub.members import health
 from hub.members.breaker import State
 from hub.members.exchange import kept_headers
 from hub.members.health import Health, Vitals
+from hub.members.probe import probe
 from hub.release.helm import HelmFailed
 
 if TYPE_CHECKING:
@@ -164,7 +166,36 @@ async def test_a_server_slow_in_everything_is_lost_and_found(infirmary, member, 
     await eventually(lambda: state(member) is Vitals.WELL)
 
 
-def test_gone_for_an_hour():
+async def test_gone_for_an_hour(clusters, make_member, monkeypatch, eventually):
+    """As many probes as an hour has, faster, of a real API server that is not there: told once, and found again."""
+    asked, hour = [], 3600 // 5
+
+    async def counted(client, timeout):
+        asked.append(client)
+        await probe(client, timeout)
+
+    monkeypatch.setattr(health, "_PAUSES", (0.0005, 0.005))
+    monkeypatch.setattr(health, "probe", counted)
+    live = clusters.members[1]
+    member, changes = make_member(load_kubeconfig(live.kubeconfig)), []
+    member._health._changed = lambda before, now: changes.append((before, now.state))
+    await live.stop_apiserver()
+    try:
+        with pytest.raises(MemberUnreachable) as first:
+            await member.call(lambda client: client.get(CONFIG_MAPS, "web", "default"))
+        await eventually(lambda: len(asked) > hour, seconds=90)
+        with pytest.raises(MemberUnreachable) as last:
+            await member.call(lambda client: client.get(CONFIG_MAPS, "web", "default"))
+        assert str(last.value) == str(first.value)
+        assert changes == [(Vitals.WELL, Vitals.LOST)]
+    finally:
+        await live.start_apiserver()
+    await eventually(lambda: state(member) is Vitals.WELL)
+    assert changes[1:] == [(Vitals.LOST, Vitals.WELL)]
+    assert (await member.call(lambda client: client.list(NAMESPACES))).items
+
+
+def test_pauses_of_an_hour():
     """It costs a probe every five seconds or so, and says since when all the time."""
     breaker, wall = Health("ns/m", 100).breaker, datetime(2026, 11, 21, tzinfo=UTC)
     now, probes = 0.0, 0
