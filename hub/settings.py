@@ -64,6 +64,9 @@ class RunSettings:
         minimum=1,
     )
     concurrency_per_member: int = _setting(4, "Helm runs that write at the same time on one member.", minimum=1)
+    concurrency_waiting: int = _setting(
+        64, "Helm runs that only wait for objects to become ready, over all members; each takes some 25 MiB.", minimum=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ class Gateway:
         asked = Asked.of(request.method, f"/{target}", request.headers, await request.read())
         try:
             if asked.streams:
-                return await _stream(session, asked, request)
+                with session.watching():
+                    return await _stream(session, asked, request)
             return _reply(await forward(session, asked))
         except MemberUnreachable as error:
             session.unreachable = error

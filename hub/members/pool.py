@@ -136,7 +136,7 @@ class Pool:
         self._secrets = secrets
         self._security = security
         self._rate = rate
-        self.slots = Slots(Limits(run.concurrency, run.concurrency_per_member))
+        self.slots = Slots(Limits(run.concurrency, run.concurrency_per_member, run.concurrency_waiting))
         self._naming: Shared[ClusterConfig] = Shared()
         self._entries: dict[_Source, _Entry] = {}
         self._health: dict[str, Health] = {}

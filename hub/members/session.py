@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ _SECRET_LOOKS = re.compile(
     re.DOTALL,
 )
 _MASK = "***"
+_UNSEEN = 5  # times as long nothing has to be written by a run that has no watch open
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Session:
         self._discovered: set[str] = set()
         self._listed: dict[str, _Listed] = {}
         self._writing = 0
+        self._watching = 0
         self._last_write: float | None = None
         self._changed = asyncio.Event()
 
@@ -108,23 +110,40 @@ class Session:
         return _SECRET_LOOKS.sub(lambda match: (match["before"] or match["user"] or "") + _MASK, text)
 
     async def idle(self, seconds: float) -> None:
-        """Return once the run has written something and then nothing for ``seconds``: from here on it only waits."""
+        """
+        Return once the run has written something and then nothing for ``seconds``: from here on it only waits.
+
+        One that watches nothing may wait by asking again and again, or get no CPU on a busy machine: that takes longer.
+        """
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
             if self._last_write is None or self._writing:
                 await self._changed.wait()
                 continue
-            rest = self._last_write + seconds - loop.time()
+            patience = seconds if self._watching else _UNSEEN * seconds
+            rest = self._last_write + patience - loop.time()
             if rest <= 0:
                 return
-            await asyncio.sleep(rest)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest):
+                    await self._changed.wait()
 
     async def busy(self) -> None:
         """Return when a write is under way."""
         while not self._writing:
             self._changed.clear()
             await self._changed.wait()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count a watch while it is open."""
+        self._watching += 1
+        self._changed.set()
+        try:
+            yield
+        finally:
+            self._watching -= 1
 
     @contextmanager
     def writing(self) -> Iterator[None]:

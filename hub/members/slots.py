@@ -33,7 +33,7 @@ class Limits:
 
     writing: int
     writing_per_member: int
-    parked: int = 256
+    parked: int = 64
     parked_per_member: int = 32
 
 

@@ -33,17 +33,33 @@ async def write(session, seconds):
         await asyncio.sleep(seconds)
 
 
-async def test_idle_is_after_the_last_write(session):
+async def watch(session, after):
+    await asyncio.sleep(after)
+    with session.watching():
+        await asyncio.sleep(100)
+
+
+@pytest.mark.parametrize(
+    ("watches_at", "idle_at"),
+    [
+        pytest.param(0, 19.5, id="watching all the time"),
+        pytest.param(18, 19.5, id="watching since the last write"),
+        pytest.param(21, 21, id="watching later"),
+        pytest.param(40, 27.5, id="not watching: it may lack CPU"),
+    ],
+)
+async def test_idle_is_after_the_last_write(session, watches_at, idle_at):
     async def run():
         await asyncio.sleep(10)  # rendering: not idle, nothing was written yet
         await write(session, 1)
         await asyncio.sleep(1.5)
         await write(session, 5)
 
-    writing = asyncio.create_task(run())
+    tasks = [asyncio.create_task(run()), asyncio.create_task(watch(session, watches_at))]
     await session.idle(2)
-    assert now() == 19.5
-    await writing
+    assert now() == idle_at
+    for task in tasks:
+        task.cancel()
 
 
 async def test_busy_is_at_the_next_write(session):
