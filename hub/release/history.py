@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hub.release.storage import StoredRelease
 
 _KEPT = 5
+_MOST = 30  # snapshots of half a kilobyte each
 _GOOD = frozenset({"deployed", "superseded"})
 
 
@@ -66,7 +67,14 @@ def record(
     others = [one for one in snapshots if not _same(one, stored)]
     if stored.status == "deployed":
         others = [_superseded(one, before) if one.status == "deployed" else one for one in others]
-    return sorted([new, *others], key=lambda one: one.version, reverse=True)
+    return _bounded(sorted([new, *others], key=lambda one: one.version, reverse=True))
+
+
+def _bounded(snapshots: list[Snapshot]) -> list[Snapshot]:
+    """Return no more than a status may hold: a release that fails again and again is truncated only when it settles."""
+    kept, older = snapshots[:_MOST], snapshots[_MOST:]
+    target = previous(snapshots, ignore_tests=False) or previous(snapshots, ignore_tests=True)
+    return [*kept[:-1], target] if target in older else kept
 
 
 def previous(snapshots: list[Snapshot], *, ignore_tests: bool) -> Snapshot | None:

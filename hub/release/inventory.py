@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hub.api.appliers import Inventory, InventoryEntry
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
     from hub.release.manifest import ObjectRef
 
 
+MOST = 3000
+"""Entries; an object of the API server has 1.5 MiB for everything, and nothing here decides what is removed."""
+
+
 async def inventory(refs: Iterable[ObjectRef], namespace: str, mapper: Mapper) -> Inventory:
     """
     Return the inventory of a manifest.
 
     Args:
-        refs: Objects in the order of the manifest.
+        refs: Objects in the order of the manifest; the first :data:`MOST` are listed.
         namespace: Namespace of those that belong into one and do not say which.
         mapper: Tells which kinds have namespaces; a kind that is gone meanwhile counts as one that has.
     """
     entries = []
-    for ref in refs:
+    for ref in islice(refs, MOST):
         try:
             namespaced = (await mapper.api(ref.api_version, ref.kind)).namespaced
         except NotFound:

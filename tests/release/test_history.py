@@ -69,3 +69,12 @@ def test_the_digest_of_the_registry_stays_with_its_revision():
     assert both[1].digest == made(1).digest_as("superseded", "sha256:a"), "its digest follows"
     plain = history.record(both, made(3), "upgrade", oci_digest="")
     assert (plain[0].oci_digest, plain[0].digest) == ("", made(3).digest)
+
+
+def test_a_release_that_fails_for_ever_keeps_what_it_can_go_back_to():
+    snapshots = history.record([], made(1), "install")
+    for version in range(2, 200):
+        snapshots = history.record(snapshots, made(version, "failed"), "upgrade")
+    assert len(snapshots) == 30
+    assert [one.version for one in snapshots[:3]] == [199, 198, 197]
+    assert history.previous(snapshots, ignore_tests=False).version == 1
