@@ -16,37 +16,18 @@ from hub.content.cloud.buckets import BucketAccess, Service, renewal
 from hub.content.cloud.identity import NoToken
 from hub.errors import Stalled, Transient
 from hub.runtime.origins import keep_to_ourselves, refused
-from hub.sources.source import STORED, News, SourceReconciler
+from hub.sources.source import STORED, FetchingReconciler, News
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.content.bucket import Listing
     from hub.content.cloud.buckets import Renew
-    from hub.content.store import Store
-    from hub.kube.client import Client
-    from hub.runtime.cache import Cache
-    from hub.runtime.events import Recorder
-    from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
 
 
-class BucketReconciler(SourceReconciler[Bucket]):
+class BucketReconciler(FetchingReconciler[Bucket]):
     """Keeps an artifact of the objects of each Bucket."""
-
-    def __init__(
-        self,
-        client: Client,
-        cache: Cache,
-        recorder: Recorder,
-        *,
-        store: Store,
-        origins: Origins,
-        max_size: int,
-    ) -> None:
-        super().__init__(client, cache, recorder, store=store)
-        self._origins = origins
-        self._max_size = max_size
 
     async def steps(self, attempt: Attempt[Bucket]) -> float:
         """Bring the artifact to what is in the bucket; return the interval in seconds. Raises ``HubError``."""
@@ -85,8 +66,8 @@ class BucketReconciler(SourceReconciler[Bucket]):
         spec, namespace = bucket.spec, bucket.metadata.namespace
         secret: Mapping[str, bytes] = {}
         if spec.secret_ref is not None:
-            secret = await self._origins.secret(namespace, spec.secret_ref.name)
-        connection = await self._origins.connection(namespace, spec.cert_secret_ref, spec.proxy_secret_ref)
+            secret = await self.origins.secret(namespace, spec.secret_ref.name)
+        connection = await self.origins.connection(namespace, spec.cert_secret_ref, spec.proxy_secret_ref)
         if connection.tls is not None and connection.tls.certificate and spec.cert_secret_ref is not None:
             raise refused(
                 namespace, spec.cert_secret_ref.name, "has a client certificate, which buckets do not support"
@@ -96,14 +77,14 @@ class BucketReconciler(SourceReconciler[Bucket]):
             provider=spec.provider,
             region=spec.region,
             credentials=texts,
-            workload=await self._origins.workload(namespace, spec.service_account_name),
+            workload=await self.origins.workload(namespace, spec.service_account_name),
             proxy=connection.proxy.url if connection.proxy is not None else "",
             service=await self._service(bucket),
             endpoint=spec.endpoint,
         )
         if access.is_own and spec.provider != "aws":  # which signs, and sends nothing that others could use
             keep_to_ourselves(insecure=spec.insecure, certificate=spec.cert_secret_ref, proxy=spec.proxy_secret_ref)
-        renew = renewal(self._origins.clouds, access)
+        renew = renewal(self.origins.clouds, access)
         await _check(renew, bucket)
         settings = BucketSettings(
             provider=spec.provider,
@@ -118,7 +99,7 @@ class BucketReconciler(SourceReconciler[Bucket]):
             timeout=spec.timeout.seconds,
         )
         try:
-            return BucketReader(settings, self._max_size)
+            return BucketReader(settings, self.max_size)
         except BadBucketError as error:
             if spec.secret_ref is not None:
                 message = f"invalid '{spec.secret_ref.name}' secret data: {error}"
@@ -134,10 +115,10 @@ class BucketReconciler(SourceReconciler[Bucket]):
             return Service(sts.endpoint)
         if sts.secret_ref is None:
             raise Stalled("InvalidSTSConfiguration", "spec.sts.provider 'ldap' needs spec.sts.secretRef")
-        login = await self._origins.login(namespace, sts.secret_ref.name)
+        login = await self.origins.login(namespace, sts.secret_ref.name)
         if login is None:
             raise refused(namespace, sts.secret_ref.name, "must have 'username' and 'password'")
-        tls = await self._origins.tls(namespace, sts.cert_secret_ref) if sts.cert_secret_ref is not None else None
+        tls = await self.origins.tls(namespace, sts.cert_secret_ref) if sts.cert_secret_ref is not None else None
         if tls is not None and tls.certificate and sts.cert_secret_ref is not None:
             raise refused(namespace, sts.cert_secret_ref.name, "has a client certificate, which is not supported here")
         return Service(sts.endpoint, *login, ca=tls.ca.decode("ascii") if tls is not None else "")

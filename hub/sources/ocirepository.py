@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.api.repositories import OCIRepository
 from hub.content.oci.errors import RegistryError, TooManyRequests
@@ -22,7 +22,7 @@ from hub.content.tarball import BadTarballError, Limits
 from hub.content.threads import in_thread
 from hub.errors import HubError, Stalled, Transient, Waiting
 from hub.runtime.origins import RegistryRefs
-from hub.sources.source import STORED, VERIFIED, News, SourceReconciler
+from hub.sources.source import STORED, VERIFIED, FetchingReconciler, News
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from hub.content.oci.client import Registry
     from hub.content.oci.manifest import Descriptor, Manifest
     from hub.content.oci.reference import Repository
-    from hub.content.store import Store
-    from hub.kube.client import Client
-    from hub.runtime.cache import Cache
-    from hub.runtime.events import Recorder
-    from hub.runtime.origins import Origins
     from hub.runtime.steps import Attempt
     from hub.sources.signatures import Signatures
 
@@ -53,24 +48,18 @@ class Upstream(NamedTuple):
     revision: str
 
 
-class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
-    """Keeps an artifact of what each OCIRepository refers to."""
+class OCIRepositoryReconciler(FetchingReconciler[OCIRepository]):
+    """
+    Keeps an artifact of what each OCIRepository refers to.
 
-    def __init__(
-        self,
-        client: Client,
-        cache: Cache,
-        recorder: Recorder,
-        *,
-        store: Store,
-        origins: Origins,
-        signatures: Signatures,
-        max_size: int,
-    ) -> None:
-        super().__init__(client, cache, recorder, store=store)
-        self._origins = origins
+    Args:
+        common: As for every fetching controller, and so ``more``.
+        signatures: Checks them.
+    """
+
+    def __init__(self, *common: Any, signatures: Signatures, **more: Any) -> None:
+        super().__init__(*common, **more)
         self._signatures = signatures
-        self._max_size = max_size
 
     async def steps(self, attempt: Attempt[OCIRepository]) -> float:
         """Bring the artifact to what is in the registry; return the interval in seconds. Raises ``HubError``."""
@@ -85,7 +74,7 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
             spec.insecure,
             spec.provider,
         )
-        registry = await self._origins.registry(attempt.resource.metadata.namespace, repository, refs)
+        registry = await self.origins.registry(attempt.resource.metadata.namespace, repository, refs)
         try:
             async with asyncio.timeout(spec.timeout.seconds):
                 upstream = await _resolve(registry, spec)
@@ -124,9 +113,9 @@ class OCIRepositoryReconciler(SourceReconciler[OCIRepository]):
         async with self.store.workspace() as folder:
             file = folder / "layer"
             with _failing(PULL_FAILED, f"failed to pull artifact from '{spec.url}'"):
-                await registry.fetch(layer, file, max_size=self._max_size)
+                await registry.fetch(layer, file, max_size=self.max_size)
             if spec.layer_selector is None or spec.layer_selector.operation != _COPY:
-                file = await _extracted(file, folder, spec.ignore, Limits(size=self._max_size))
+                file = await _extracted(file, folder, spec.ignore, Limits(size=self.max_size))
             name = f"{upstream.digest}.tar.gz"
             stored = await self.store.put(
                 "ocirepository", meta.namespace, meta.name, name, upstream.revision, file, manifest.annotations

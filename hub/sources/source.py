@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
     from hub.runtime.cache import Cache
     from hub.runtime.events import Recorder
+    from hub.runtime.origins import Origins
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +133,27 @@ class SourceReconciler(Reconciler[S]):
     def _place(self, attempt: Attempt[S]) -> tuple[str, str, str]:
         meta = attempt.resource.metadata
         return attempt.resource.KIND.name.lower(), meta.namespace, meta.name
+
+
+class FetchingReconciler(SourceReconciler[S]):
+    """
+    A controller whose objects are fetched as they are from an origin.
+
+    Args:
+        client: Speaks to the hub cluster.
+        cache: Our objects.
+        recorder: Tells events.
+        store: Keeps artifacts.
+        origins: Says how origins are reached.
+        max_size: Bytes of what is fetched, packed and unpacked.
+    """
+
+    def __init__(
+        self, client: Client, cache: Cache, recorder: Recorder, *, store: Store, origins: Origins, max_size: int
+    ) -> None:
+        super().__init__(client, cache, recorder, store=store)
+        self.origins = origins
+        self.max_size = max_size
 
 
 def _status(attempt: Attempt[S]) -> SourceStatus:
