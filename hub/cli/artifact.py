@@ -123,9 +123,11 @@ def _annotations(source: str, revision: str, more: tuple[str, ...]) -> dict[str,
 async def _push(reference: Reference, file: Path, annotations: dict[str, str], creds: str, *, insecure: bool) -> str:
     import aiohttp
 
+    from hub.cli.spinner import spinner_of
     from hub.content.oci.manifest import FLUX_CONFIG, FLUX_CONTENT, compose_manifest
 
-    async with asyncio.timeout(_TIMEOUT), aiohttp.ClientSession() as session:
+    waiting = spinner_of().over(f"pushing to {reference.repository}")
+    async with asyncio.timeout(_TIMEOUT), waiting, aiohttp.ClientSession() as session:
         registry = _open(session, reference, creds, insecure=insecure)
         config = file.with_name("config.json")
         config.write_text("{}")
@@ -138,10 +140,12 @@ async def _pull(reference: Reference, folder: Path, creds: str, *, insecure: boo
     import aiohttp
 
     from hub.cli.failures import Failed
+    from hub.cli.spinner import spinner_of
     from hub.content import tarball
 
     with TemporaryDirectory(prefix="hubctl-") as name:
-        async with asyncio.timeout(_TIMEOUT), aiohttp.ClientSession() as session:
+        waiting = spinner_of().over(f"pulling from {reference.repository}")
+        async with asyncio.timeout(_TIMEOUT), waiting, aiohttp.ClientSession() as session:
             registry = _open(session, reference, creds, insecure=insecure)
             manifest = await registry.manifest(reference.digest or reference.tag or "latest")
             if not manifest.layers:

@@ -129,9 +129,8 @@ def _template(text: str) -> tuple[Part, ...]:
 
 async def _once(scope: Scope, question: Question) -> None:
     from hub.cli.printer import print_once
-    from hub.cli.say import Say
 
-    async with connect(scope) as cluster, Say().busy("asking the hub's API server"):
+    async with connect(scope) as cluster:
         found = await _found(cluster, question)
         listed = list(zip(question.selection.kinds, found, strict=True))
         if question.form not in ("json", "yaml", "jsonpath") or question.selection.names:

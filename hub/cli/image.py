@@ -50,10 +50,12 @@ async def _preview(name: str, scope: Scope) -> None:
 async def _outcome(cluster: Cluster, name: str) -> Outcome:
     """Run the automation up to the commit, in a folder that goes away."""
     import tempfile
+    from dataclasses import replace
     from pathlib import Path
 
     from hub.api.image import ImagePolicy, ImageUpdateAutomation
     from hub.api.source import GitRepository
+    from hub.cli.objects import read
     from hub.content.gitcache import GitCache
     from hub.content.gitwrite import GitWriter
     from hub.images.automation import chosen_policies, prepare
@@ -64,12 +66,11 @@ async def _outcome(cluster: Cluster, name: str) -> Outcome:
     from hub.runtime.secrets import SecretReader
 
     client, namespace = cluster.client, cluster.namespace or "default"
-    raw = await client.get(ImageUpdateAutomation.KIND.api, name, namespace)
-    automation = ImageUpdateAutomation.parse(raw)
+    automation = ImageUpdateAutomation.parse(await read(cluster, ImageUpdateAutomation.KIND, name))
     listed = await client.list(ImagePolicy.KIND.api, namespace)
     policies = chosen_policies([ImagePolicy.parse(one) for one in listed.items], automation)
     cache, ref = Cache(), automation.spec.source_ref
-    cache.put(await client.get(GitRepository.KIND.api, ref.name, ref.namespace or namespace))
+    cache.put(await read(replace(cluster, namespace=ref.namespace or namespace), GitRepository.KIND, ref.name))
     with tempfile.TemporaryDirectory(prefix="hubctl-") as folder:
         git = GitCache(Path(folder))
         try:

@@ -53,7 +53,7 @@ VERBS: dict[str, Verb] = {
     "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
     "image": Verb("hub.cli.image", "image", "Look ahead at what image automation does."),
     "install": Verb("hub.cli.install", "install", "Install the hub, or upgrade it to the version of this program."),
-    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub from its host cluster."),
+    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub from its host cluster; asks first."),
     "check": Verb(
         "hub.cli.check",
         "check",

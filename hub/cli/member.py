@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub.cli.consent import yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Scope, scope_options
 
@@ -141,12 +142,13 @@ def rotate(
 @click.argument("name")
 @scope_options()
 @click.option("--force", is_flag=True, help="Even when releases go there; they say that they cannot reach it.")
-def remove(name: str, scope: Scope, *, force: bool) -> None:
+@yes_option()
+def remove(name: str, scope: Scope, *, force: bool, sure: bool) -> None:
     """
-    Remove a Member, and its Secret when 'hubctl member add' made that.
+    Remove a Member, and its Secret when 'hubctl member add' made that; asks first.
 
     Nothing changes on the cluster itself: delete the releases first.
     """
     from hub.cli.member_show import remove_member
 
-    asyncio.run(remove_member(scope, name, force=force))
+    asyncio.run(remove_member(scope, name, force=force, sure=sure))

@@ -69,15 +69,16 @@ def _order(words: tuple[str, ...], scope: Scope, order: Order) -> None:
 
 async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], order: Order) -> None:
     from hub.cli.failures import Failed
+    from hub.cli.objects import names_of, require_namespace
     from hub.cli.outcome import gathered
     from hub.cli.say import Say
 
     say = Say()
     async with connect(scope) as cluster:
         if order.every:
-            listed = await cluster.client.list(kind.api, cluster.namespace, metadata_only=True)
-            names = tuple(item["metadata"]["name"] for item in listed.items)
+            names = tuple(await names_of(cluster, kind))
             if not names:
+                await require_namespace(cluster)
                 raise Failed(f"no {kind.name} objects found in {cluster.where}")
         await gathered(say, [_one(cluster, kind, name, order, say) for name in names])
 

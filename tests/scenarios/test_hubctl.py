@@ -137,7 +137,7 @@ async def test_diff(hubctl, scene, tmp_path):
 async def test_a_rollback_stays_until_the_next_change(hubctl, scene):
     await scene.push({"web/values.yaml": {"replicas": 2}})
     await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    ran = await hubctl("rollback", "hr", "web")
+    ran = await hubctl("rollback", "hr", "web", "--yes")
     assert ran.code == 0, ran.err
     assert "is revision 1 again, and stays so until chart, values or spec change" in ran.err
     deployment = f"member1:Deployment/{scene.names['target']}/web"
@@ -177,7 +177,7 @@ async def test_a_force_gives_a_rollback_up(hubctl, scene):
     await scene.expect({"HelmRelease/forced": {"conditions": {"Ready": "True InstallSucceeded"}}})
     await scene.step("patch HelmRelease/forced", {"spec": {"values": {"message": "two"}}})
     await scene.expect({"HelmRelease/forced": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    assert (await hubctl("rollback", "hr", "forced", "--to", "1")).code == 0
+    assert (await hubctl("rollback", "hr", "forced", "--to", "1", "--yes")).code == 0
     ran = await hubctl("reconcile", "hr", "forced", "--force")
     assert ran.code == 0
     await scene.expect(
@@ -203,7 +203,7 @@ async def test_a_rollback_that_fails_is_not_tried_again(hubctl, scene):
     await scene.expect({"HelmRelease/failing": {"conditions": {"Ready": "True InstallSucceeded"}}})
     await scene.step("patch HelmRelease/failing", {"spec": {"values": {"podAnnotations": None}}})
     await scene.expect({"HelmRelease/failing": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    ran = await hubctl("rollback", "hr", "failing", "--to", "1")
+    ran = await hubctl("rollback", "hr", "failing", "--to", "1", "--yes")
     assert ran.code == 1
     assert "Helm rollback on request of release" in ran.err
     assert "to revision 1 failed" in ran.err
