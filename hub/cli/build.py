@@ -44,7 +44,7 @@ def artifact(folder: Path, output: Path, ignore_paths: tuple[str, ...]) -> None:
         raise BadInput(f"cannot build {output}: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    say.success(f"artifact created at {output}, {count} files")
+    say.success(f"artifact created at {output}, {count} file{'' if count == 1 else 's'}")
 
 
 @build.command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from hub.cli.lazy import SuggestingGroup
 from hub.errors import HubError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _DIR = click.option(
 _KIND_IS_UNTESTED = "kind is a thin alternative that the tests of this project do not cover"
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def dev() -> None:
     """Run real clusters on this machine: one hub, some members."""
 

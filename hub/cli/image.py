@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
     from hub.images.commit import Outcome
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def image() -> None:
     """Look ahead at what image automation does."""
 

@@ -9,6 +9,7 @@ import click
 
 from hub.cli.consent import yes_option
 from hub.cli.durations import TIMEOUT
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, scope_options
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Cal
     return decorate
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def member() -> None:
     """Add, look at and renew the clusters that releases go to."""
 

@@ -70,7 +70,7 @@ def described(member: Member, releases: list[HelmRelease]) -> list[str]:
         "Breaker": status.breaker,
         "Reachable since": status.reachable_since,
         "Last seen": f"{status.last_seen} ({status.latency})" if status.last_seen else "",
-        "Records watched": status.watch,
+        "Records watched": status.watch if status.last_seen else "",
         "Credentials": f"{credentials.what} until {credentials.expires}" if credentials else "",
         "Releases": f"{counted.ready} of {counted.total} ready" if counted else "",
     }

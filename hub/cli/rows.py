@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import READY, parse_time
-from hub.cli.columns import ALWAYS_READY, columns_of, source_of, value
+from hub.cli.columns import ALWAYS_READY, NEVER_SUSPENDED, columns_of, source_of, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def ready(resource: Resource) -> tuple[str, str]:
 
 def _can_rest(kind: Kind) -> bool:
     """Whether objects of a kind can be suspended."""
-    return "suspend" in type(kind.model().spec).model_fields
+    return kind.name not in NEVER_SUSPENDED
 
 
 def revision(resource: Resource) -> str:
@@ -102,8 +102,13 @@ def _shortened(resource: Resource, text: str) -> str:
 
 
 def _wide(kind: Kind) -> list[tuple[str, Callable[[dict[str, Any], Any, datetime], str]]]:
-    shown = {column.title for column in columns_of(kind.name)}
-    columns = [one for one in kind.columns if one.name not in _SHOWN_ALREADY and one.name.upper() not in shown]
+    titles = {column.title for column in columns_of(kind.name)}
+    paths = {path for column in columns_of(kind.name) for path in re.split(r"[|+]", column.path)}
+    columns = [
+        one
+        for one in kind.columns
+        if one.name not in _SHOWN_ALREADY and one.name.upper() not in titles and one.path.strip(".") not in paths
+    ]
     own = [(column.name.upper(), _printed(column)) for column in columns]
     return [*_RELEASE, *own] if issubclass(kind.model, HelmRelease) else own
 

@@ -61,9 +61,12 @@ def resume(words: tuple[str, ...], scope: Scope, *, every: bool, wait: bool, tim
 
 
 def _order(words: tuple[str, ...], scope: Scope, order: Order) -> None:
+    from hub.cli.columns import NEVER_SUSPENDED
     from hub.cli.kinds import one_kind
 
     kind, names = one_kind(words, every=order.every)
+    if kind.name in NEVER_SUSPENDED:
+        raise click.UsageError(f"a {kind.name} cannot be suspended: nobody works on it")
     asyncio.run(_all(scope, kind, names, order))
 
 

@@ -27,16 +27,30 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Delete the hub's kinds and with them every object of theirs, also Flux's. What runs on members goes on.",
 )
-@yes_option()
+@yes_option("-s", "--silent")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
-def uninstall(scope: Scope, *, with_objects: bool, sure: bool, timeout: float) -> None:
+def uninstall(scope: Scope, *, with_objects: bool, sure: bool, dry_run: bool, timeout: float) -> None:
     """
     Remove the hub from its host cluster; asks first.
 
     Releases on members go on running. Objects (HelmReleases, GitRepositories, ...) and the definitions of their kinds
     stay, so that another hub or Flux can take over; the namespace stays too.
     """
-    asyncio.run(_run(scope, with_objects=with_objects, timeout=timeout, sure=sure))
+    if dry_run:
+        asyncio.run(_tell(scope, with_objects=with_objects))
+    else:
+        asyncio.run(_run(scope, with_objects=with_objects, timeout=timeout, sure=sure))
+
+
+async def _tell(scope: Scope, *, with_objects: bool) -> None:
+    from hub.cli.say import Say
+    from hub.cli.scope import connect
+
+    say = Say()
+    async with connect(scope) as cluster:
+        for line in await _touched(cluster, namespace_of(scope), with_objects=with_objects):
+            say.action(f"would remove {line}")
 
 
 async def _run(scope: Scope, *, with_objects: bool, timeout: float, sure: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from hub.cli.command import words_argument
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _HIDDEN = "(hidden)"
 _LONGEST = 60  # characters of a value in a table; the other forms show all of it
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def values() -> None:
     """Tell where the values of a release come from."""
 

@@ -61,5 +61,6 @@ _STAND_INS = (
     (r"hub \d+\.\d+\.\d+\S*", "hub VERSION"),
     (r"good until \d{4}-\S+Z", "good until TIME"),
     (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+    (r"VERSION, \d+ ms", "VERSION, N ms"),
     (r"(since |at )\d{4}-\d\d-\d\dT[\d:.]+Z", r"\1TIME"),
 )

@@ -286,7 +286,7 @@ class Acting:
             if event.type not in ("ADDED", "MODIFIED") or news in self._seen or meta.get("deletionTimestamp"):
                 continue
             self._seen.add(news)
-            if meta["name"] in self.answers and not event.object["spec"].get("suspend"):
+            if self.answers.get(meta["name"]) and not event.object["spec"].get("suspend"):
                 answer = self.answers[meta["name"]]
                 with contextlib.suppress(NotFound):
                     await self._objects.write(kind, meta["name"], lastHandledReconcileAt=asked, **answer)

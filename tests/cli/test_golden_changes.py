@@ -110,9 +110,17 @@ STORY = {
     "pull-artifact": Step(["pull", "artifact", "oci://{registry}/app:v1", "--output", "{out}", "--insecure"]),
     "pull-artifact-again": Step(["pull", "artifact", "oci://{registry}/app:v1", "--output", "{out}", "--insecure"]),
     "image-preview-missing": Step(["image", "preview", "nobody"]),
-    "dev-status": Step(["dev", "status", "--dir", "{clusters}"]),
     "dev-status-nothing": Step(["dev", "status", "--dir", "{folder}/none"]),
-    "dev-up": Step(["dev", "up", "--members", "2", "--dir", "{clusters}"]),
+    "list-artifacts": Step(["list", "artifacts", "oci://{registry}/app", "--insecure"]),
+    "list-artifacts-filter": Step([
+        "list", "artifacts", "oci://{registry}/app", "--insecure", "--filter-semver", ">=2", "-o", "json",
+    ]),
+    "tag-artifact": Step([
+        "tag", "artifact", "oci://{registry}/app:v1", "--tag", "v1.0.0", "--tag", "latest", "--insecure",
+    ]),
+    "tag-artifact-missing": Step(["tag", "artifact", "oci://{registry}/app:v9", "--tag", "v1", "--insecure"]),
+    "list-artifacts-tagged": Step(["list", "artifacts", "oci://{registry}/app", "--insecure", "--filter-regex", "^v1"]),
+    "dev-status": Step(["dev", "status", "--dir", "{clusters}"]),
     "dev-down-nothing": Step(["dev", "down", "--dir", "{folder}/none"]),
 }  # fmt: skip
 

@@ -13,6 +13,8 @@ import pytest
 from cli_golden import check, page
 from cli_kit import Hubctl
 
+from hub.api.registry import KINDS
+
 pytestmark = pytest.mark.cluster
 
 STORY = {
@@ -38,6 +40,8 @@ async def pages(clusters, forks):
     os.environ["PATH"] = f"{clusters.helm.parent}{os.pathsep}{path}"
     try:
         told = []
+        names = [f"crd/{kind.api.plural}.{kind.api.group}" for kind in KINDS]
+        await cluster.kubectl_async("delete", "--ignore-not-found", *names)
         for shown in (False, True):
             namespace = f"test-{uuid.uuid4().hex[:8]}"
             hubctl = Hubctl(cluster.kubeconfig, namespace, forks)

@@ -52,6 +52,7 @@ async def old(clusters):
     names = [f"crd/{kind.api.plural}.{kind.api.group}" for kind in SERVED]
     try:
         await cluster.kubectl_async("create", "namespace", namespace)
+        await cluster.kubectl_async("delete", "-f", "-", "--ignore-not-found", input=text)  # a test may have left ours
         await cluster.kubectl_async("create", "-f", "-", input=text)
         await cluster.kubectl_async("wait", "--for=condition=Established", "--timeout=60s", *names)
         client = NegotiatingClient(load_kubeconfig(cluster.kubeconfig))

@@ -8,7 +8,8 @@ import re
 
 import pytest
 import yaml
-from cli_kit import Hubctl
+from cli_golden import check, page
+from cli_kit import Forks, Hubctl
 from scenario_scene import Scene
 
 pytestmark = pytest.mark.cluster
@@ -29,6 +30,24 @@ spec:
 """
 
 
+PAGES = {
+    "live-status": ["status"],
+    "live-get-hr": ["get", "hr"],
+    "live-get-all": ["get", "all", "-o", "wide"],
+    "live-why": ["why", "hr", "web"],
+    "live-why-sick": ["why", "hr", "sick"],
+    "live-tree": ["tree", "source", "git", "charts"],
+    "live-trace": ["trace", "deployment", "web", "-n", "{target}"],
+    "live-history": ["history", "hr", "web"],
+    "live-diff-same": ["diff", "hr", "web"],
+    "live-diff-path": ["diff", "hr", "--all", "--path", "{here}"],
+    "live-values-explain": ["values", "explain", "hr/sick"],
+    "live-build": ["build", "helmrelease", "web"],
+    "live-debug-values": ["debug", "hr", "sick", "--show-values"],
+    "live-events": ["events", "--for", "hr/web"],
+}
+
+
 @pytest.fixture(scope="module")
 async def scene(world):
     """A release of a chart, and one whose Pods do not get ready."""
@@ -44,6 +63,26 @@ async def scene(world):
 @pytest.fixture
 def hubctl(scene):
     return Hubctl(scene.world.sites["hub"].kubeconfig, scene.names["ns"])
+
+
+@pytest.fixture(scope="module")
+async def pages(scene, tmp_path_factory):
+    """The page of each command that only looks, before anything else happens to the releases."""
+    folder, ns = tmp_path_factory.mktemp("pages"), scene.names["ns"]
+    names = {"here": written(scene, folder / "here", replicas=5), "target": scene.names["target"]}
+    async with Forks(folder) as forks:
+        hubctl = Hubctl(scene.world.sites["hub"].kubeconfig, ns, forks)
+
+        async def one(words):
+            filled = [word.format(**names) for word in words]
+            return page(words, await hubctl(*filled), await hubctl.on_a_terminal(*filled), ns)
+
+        return dict(zip(PAGES, await asyncio.gather(*map(one, PAGES.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_page(pages, name):
+    check(name, pages[name])
 
 
 async def test_what_is_there(hubctl, scene):
