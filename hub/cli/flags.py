@@ -41,6 +41,7 @@ class Flag:
 
 _SECRET = Flag("secret-ref", "secretRef.name", "Secret with the credentials; 'hubctl create secret' makes one.")
 _PROXY = Flag("proxy-secret-ref", "proxySecretRef.name", "Secret with the address of a proxy.")
+_CERT_REF = Flag("cert-ref", "certSecretRef.name", "The same as --cert-secret-ref.")
 _CERT = Flag("cert-secret-ref", "certSecretRef.name", "Secret with TLS certificates.")
 _IGNORE = Flag("ignore-paths", "ignore", "Paths to leave out, as in .gitignore.", "list", put=setters.lines)
 _PROVIDER = Flag("provider", "provider", "Whose credentials are used: generic, aws, azure, gcp, github.")
@@ -51,6 +52,10 @@ _VERIFY = (
     Flag("verify-secret-ref", "verify.secretRef.name", "Secret with the trusted public keys."),
     Flag("verify-issuer", "verify.matchOIDCIdentity.issuer", "Keyless: who certified, as RE2.", put=setters.only),
     Flag("verify-subject", "verify.matchOIDCIdentity.subject", "Keyless: who signed, as RE2.", put=setters.only),
+)
+_IDENTITY = (
+    Flag("verify-subject", "verify.matchOIDCIdentity.subject", "Who may have signed; a pattern.", put=setters.identity),
+    Flag("verify-issuer", "verify.matchOIDCIdentity.issuer", "Who vouches for that; a pattern.", put=setters.identity),
 )
 _STRATEGY = "What makes a new chart: ChartVersion, Revision or Content."
 
@@ -85,8 +90,16 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         _SECRET,
         _PROXY,
         _CERT,
+        _CERT_REF,
         _ACCOUNT,
         *_VERIFY,
+        *_IDENTITY,
+        Flag(
+            "layer-selector",
+            "layerSelector",
+            "MEDIA-TYPE[,OPERATION] of the layer to take; the operation is extract or copy.",
+            put=setters.layer,
+        ),
         _IGNORE,
         _INSECURE,
     ),
@@ -109,6 +122,7 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("reconcile-strategy", "reconcileStrategy", _STRATEGY),
         Flag("values-files", "valuesFiles", "Values files that are packaged with it, in order.", "list"),
         *_VERIFY,
+        *_IDENTITY,
     ),
     "HelmRelease": (
         Flag("source", "chart.spec.sourceRef", "KIND/NAME[.NAMESPACE] of the source.", put=setters.reference),

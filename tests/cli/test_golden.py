@@ -72,6 +72,11 @@ CASES = {
         "create", "source", "oci", "x", "--url", "oci://ghcr.io/x/y", "--tag-semver", ">=1.0.0", "--secret-ref", "s",
         "--verify-provider", "cosign", "--insecure", "--export",
     ],
+    "create-oci-keyless": [
+        "create", "source", "oci", "x", "--url", "oci://ghcr.io/x/y", "--verify-provider", "cosign", "--verify-issuer",
+        "^https://token.actions.githubusercontent.com$", "--verify-subject", "^https://github.com/x/.*$", "--cert-ref",
+        "certs", "--layer-selector", "application/vnd.oci.image.layer.v1.tar+gzip,copy", "--export",
+    ],
     "create-bucket": [
         "create", "source", "bucket", "x", "--bucket-name", "b", "--endpoint", "minio:9000", "--region", "eu",
         "--export",
@@ -95,6 +100,14 @@ CASES = {
     "secret-git": ["create", "secret", "git", "x", "--username", "me", "--password", "pw", "--export"],
     "secret-helm": ["create", "secret", "helm", "x", "--username", "me", "--password", "pw", "--export"],
     "secret-oci": ["create", "secret", "oci", "x", "--url", "ghcr.io", "-u", "me", "-p", "pw", "--export"],
+    "secret-githubapp": [
+        "create", "secret", "githubapp", "x", "--app-id", "1", "--app-installation-id", "2", "--app-private-key",
+        "/none",
+    ],
+    "secret-githubapp-whose": [
+        "create", "secret", "githubapp", "x", "--app-id", "1", "--app-private-key", "/none",
+    ],
+    "suspend-external": ["suspend", "source", "external", "x"],
     "secret-tls": ["create", "secret", "tls", "x", "--ca-crt-file", "/none"],
     "secret-without-password": ["create", "secret", "git", "x", "--username", "me"],
     "secret-proxy": ["create", "secret", "proxy", "x", "--address", "http://proxy:3128", "--export"],
