@@ -89,11 +89,14 @@ def diff(
 
     Exit code 0: nothing would change; 1: something would; 2: that cannot be told, or the member refuses it.
     """
+    from hub.cli.failures import BadInput
     from hub.cli.proposal import Elsewhere
     from hub.cli.releases import named
 
     if revision and folder:
         raise click.UsageError("either --revision or --path, not both")
+    if folder and not folder.is_dir():
+        raise BadInput(f"--path {folder} is not a folder")
     if scope.everywhere and not every:
         raise click.UsageError("-A is for --all; a name is looked up in one namespace")
     name = "" if every else named(words)

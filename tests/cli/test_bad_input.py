@@ -152,7 +152,7 @@ async def test_a_kind_that_was_not_meant(hubctl, verb):
 async def test_a_cluster_without_the_kinds(hubctl, clusters, verb):
     words = EVERY[verb]
     line = failed(await hubctl(*words, "-n", "default", kubeconfig=clusters.members[0].kubeconfig), words)
-    assert "'hubctl install' installs the hub and its kinds" in line
+    assert "'hubctl install' installs" in line
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from scenario_hub import HubProcess
 from hub.api.kind import Api
 from hub.api.repositories import ExternalArtifact
 from hub.api.source import HelmChart
+from hub.cli.artifacts import proxied
 
 pytestmark = pytest.mark.cluster
 
@@ -72,6 +73,7 @@ async def test_diff(own_world, clusters, tmp_path):
             await serve_from(host.client, ns, address, port)
             await scene.expect({"HelmRelease/web": READY})
             await by_reference(scene)
+            await require_served(host.client, ns)
 
             hubctl = Hubctl(host.kubeconfig, ns)
             path = os.environ["PATH"]
@@ -102,6 +104,14 @@ async def serve_from(client, namespace, address, port):
     ports = [{"name": "http", "port": port, "protocol": "TCP"}]
     body = {"apiVersion": SLICES.api_version, "kind": SLICES.kind, "metadata": metadata, "addressType": "IPv4"}
     await client.create(SLICES, {**body, "endpoints": endpoints, "ports": ports})
+
+
+async def require_served(client, namespace):
+    """The way itself, so that what is wrong with it is told."""
+    chart = await client.get(HelmChart.KIND.api, f"{namespace}-web", namespace)
+    url = chart["status"]["artifact"]["url"]
+    async with client.raw("GET", proxied(url), headers={}, timeout=30) as answer:
+        assert answer.status == 200, f"{url} by {proxied(url)}: {await answer.text()}"
 
 
 async def by_reference(scene):
