@@ -113,7 +113,7 @@ class Chain:
                 step, "bad", f"{key} does not exist", f"create it, or name another in HelmRelease {self._where}"
             )
         resource = kind.model.parse(raw)
-        status, message = ready(resource)
+        status, message = ready(kind, raw)
         command = f"{kind.names[0]} {key.name} -n {key.namespace}"
         if resource.spec.suspend:
             return Finding(step, "note", f"{key} is suspended, {revision(resource) or 'nothing'} stays what it is")

@@ -73,7 +73,7 @@ class KindCommand(ExampleCommand):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write examples, then the kinds; the registry is read only now, when somebody asks."""
-        from hub.api.registry import KINDS
+        from hub.api.kinds import KINDS
 
         super().format_epilog(ctx, formatter)
         rows = [

@@ -8,7 +8,6 @@ import click
 
 from hub.errors import ApiError, Forbidden, HubError, NotFound, Unauthorized
 
-
 _NO_SELECTOR = re.compile(r"unable to parse requirement|found '.*', expected: ")
 
 

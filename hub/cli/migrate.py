@@ -156,8 +156,8 @@ async def _stop_when_in_the_way(client: Client, say: Say) -> None:
     Raises:
         Failed: Objects of a kind that source-controller takes care of and this hub does not.
     """
+    from hub.api.kinds import KINDS
     from hub.api.meta import CUSTOM_RESOURCE_DEFINITIONS
-    from hub.api.registry import KINDS
     from hub.cli.failures import Failed
 
     ours = {f"{kind.api.plural}.{kind.api.group}" for kind in KINDS}

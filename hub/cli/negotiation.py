@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hub.api.registry import kind_for
+from hub.api.kinds import kind_for
 from hub.cli.failures import is_missing_kind
 from hub.errors import ApiError, NotFound
 from hub.kube.client import Client

@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hub.api.meta import NAMESPACES
 from hub.cli.failures import Failed, is_missing_kind
 from hub.errors import ApiError, Forbidden, NotFound
 
@@ -58,6 +57,8 @@ async def require_namespace(cluster: Cluster) -> None:
     Raises:
         Failed: It does not exist. Who may not look is told nothing.
     """
+    from hub.api.meta import NAMESPACES
+
     if cluster.namespace is None:
         return
     try:
@@ -70,6 +71,8 @@ async def require_namespace(cluster: Cluster) -> None:
 
 
 async def _namespace_like(cluster: Cluster) -> str:
+    from hub.api.meta import NAMESPACES
+
     try:
         listed = await cluster.client.list(NAMESPACES, metadata_only=True)
     except ApiError:

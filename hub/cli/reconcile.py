@@ -162,7 +162,7 @@ async def _chart_origins(cluster: Cluster, release: Any) -> AsyncIterator[Resour
 
 
 async def _origin(cluster: Cluster, kind_name: str, namespace: str, name: str) -> Resource:
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli.failures import Failed
     from hub.cli.objects import read
 

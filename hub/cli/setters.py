@@ -53,7 +53,7 @@ def helm_url(spec: dict[str, Any], path: str, value: str) -> None:
 
 def reference(spec: dict[str, Any], path: str, value: str) -> None:
     """Set ``KIND/NAME[.NAMESPACE]`` as a reference; the kind may be a short name."""
-    from hub.api.registry import kind_named
+    from hub.api.kinds import kind_named
 
     word, slash, rest = value.partition("/")
     name, _, namespace = rest.partition(".")

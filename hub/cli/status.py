@@ -58,7 +58,7 @@ async def _once(scope: Scope) -> None:
 
 
 async def _follow(scope: Scope) -> None:
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli.relations import Relations, key_of
     from hub.cli.say import Say
     from hub.cli.stream import Stream

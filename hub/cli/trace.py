@@ -121,7 +121,7 @@ def block(what: str, raw: dict[str, Any], relations: Relations) -> list[str]:
 
 
 def _described(raw: dict[str, Any]) -> list[str]:
-    from hub.api.registry import kind_for
+    from hub.api.kinds import kind_for
     from hub.cli.rows import revision
 
     kind, spec, meta = kind_for(raw["apiVersion"], raw["kind"]), raw.get("spec") or {}, raw["metadata"]

@@ -54,7 +54,7 @@ async def _tell(scope: Scope, *, with_objects: bool) -> None:
 
 
 async def _run(scope: Scope, *, with_objects: bool, timeout: float, sure: bool) -> None:
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli import install_chart
     from hub.cli.say import Say
     from hub.cli.scope import connect

@@ -1,4 +1,5 @@
 import io
+import json
 import subprocess
 import sys
 
@@ -19,6 +20,24 @@ def test_help_imports_nothing_heavy():
     assert not {name for name in loaded if name.startswith(HEAVY)}
     for verb in VERBS.values():
         assert verb.help in " ".join(ran.stdout.split())
+
+
+def test_a_list_needs_no_models(tmp_path):
+    """They take longer to import than the API server takes to answer."""
+    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
+    cluster = {"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}
+    config = {
+        "clusters": [cluster],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [context],
+        "current-context": "x",
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    words = ["--kubeconfig", str(tmp_path / "config"), "get", "hr"]
+    code = f"import sys; from hub.cli.main import main; import hub.cli.printer; main({words}); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "refused the connection" in ran.stderr
+    assert not {"pydantic", "pydantic_core", "hub.api.registry", "rich"} & set(ran.stdout.split())
 
 
 @pytest.mark.parametrize("name", VERBS)
