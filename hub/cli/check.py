@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.install_chart import namespace_of
 from hub.cli.scope import Scope, scope_options
 
@@ -32,7 +33,10 @@ class Finding:
     fatal: bool = True
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    examples=(("check --pre", "Before an installation."), ("check", "The cluster, and the hub on it.")),
+)
 @scope_options()
 @click.option("--pre", is_flag=True, help="Only what an installation needs, before there is one.")
 def check(scope: Scope, *, pre: bool) -> None:

@@ -242,6 +242,19 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("create source git charts --url https://git.example.com/charts.git --branch main", "Follow a branch."),
         ("create source git charts --url https://git.example.com/charts.git --export", "Print it only."),
     ),
+    "HelmRepository": (
+        ("create source helm podinfo --url https://stefanprodan.github.io/podinfo", "A chart repository."),
+        ("create source helm charts --url oci://ghcr.io/org/charts --secret-ref login", "A registry."),
+    ),
+    "OCIRepository": (
+        ("create source oci app --url oci://ghcr.io/org/app --tag-semver '>=1.0.0'", "The highest version."),
+    ),
+    "Bucket": (
+        ("create source bucket charts --bucket-name charts --endpoint s3.amazonaws.com --secret-ref keys", "A bucket."),
+    ),
+    "HelmChart": (
+        ("create source chart web --source GitRepository/charts --chart ./web", "A chart that releases may refer to."),
+    ),
     "HelmRelease": (
         (
             "create hr web --source GitRepository/charts --chart ./web --kubeconfig-secret-ref member1",

@@ -135,11 +135,11 @@ async def _diff(scope: Scope, name: str, elsewhere: Elsewhere | None, artifacts:
         async with workbench(cluster, artifacts) as bench, say.busy(f"comparing {len(found)} releases"):
             proposals, gate = Proposals(bench, elsewhere), asyncio.Semaphore(_AT_ONCE)
             compared = await asyncio.gather(*(_compare(bench, proposals, raw, gate) for raw in found))
-    write_lines(_report(compared))
+    write_lines(report(compared))
     for one in compared:
         if one.error:
             say.failure(f"{one.title}: {one.error}")
-    return _verdict(compared)
+    return verdict(compared)
 
 
 async def _compare(bench: Workbench, proposals: Proposals, raw: dict[str, Any], gate: asyncio.Semaphore) -> Comparison:
@@ -178,7 +178,7 @@ async def _effects(
     return Comparison(member_name(release), f"{title}: {arrow}", tuple(effects))
 
 
-def _report(compared: list[Comparison]) -> list[str]:
+def report(compared: list[Comparison]) -> list[str]:
     """Return each release that changes, then one line for each member."""
     from hub.cli.differences import counted, lines_of
     from hub.cli.output import styled
@@ -201,7 +201,8 @@ def _plural(count: int) -> str:
     return f"{count} release{'' if count == 1 else 's'}"
 
 
-def _verdict(compared: list[Comparison]) -> int:
+def verdict(compared: list[Comparison]) -> int:
+    """Return the exit code."""
     if any(one.error or any(effect.problem for effect in one.effects) for one in compared):
         return TROUBLE
     return DIFFERENT if any(one.effects for one in compared) else SAME

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
@@ -19,7 +20,7 @@ def image() -> None:
     """Look ahead at what image automation does."""
 
 
-@image.command()
+@image.command(cls=ExampleCommand, examples=(("image preview app", "What would be committed, as a diff."),))
 @click.argument("name")
 @scope_options()
 def preview(name: str, scope: Scope) -> None:

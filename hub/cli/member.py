@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.consent import yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.lazy import SuggestingGroup
@@ -44,7 +45,16 @@ def member() -> None:
     """Add, look at and renew the clusters that releases go to."""
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand,
+    examples=(
+        (
+            "member add edge --from-context edge --service-account hub",
+            "With an account of the hub's own on the member.",
+        ),
+        ("member add edge --from-kubeconfig edge.yaml -l region=eu", "With the credentials of a file."),
+    ),
+)
 @click.argument("name")
 @scope_options()
 @_options(*_FROM)
@@ -80,7 +90,11 @@ def add(name: str, scope: Scope, **more: Any) -> None:
     asyncio.run(add_member(scope, wanted))
 
 
-@member.command("list")
+@member.command(
+    "list",
+    cls=ExampleCommand,
+    examples=(("member list -A -o wide", "Of all namespaces, with latency and when credentials end."),),
+)
 @scope_options(everywhere=True)
 @click.option("-o", "--output", "form", type=click.Choice(["wide", "json", "yaml", "name"]), help="Default: a table.")
 @click.option("-l", "--selector", "labels", metavar="LABELS", help="Only members with these labels.")
@@ -95,7 +109,7 @@ def list_(context: click.Context, scope: Scope, *, form: str | None, labels: str
     )  # fmt: skip
 
 
-@member.command()
+@member.command(cls=ExampleCommand, examples=(("member show edge", "Conditions and releases too."),))
 @click.argument("name")
 @scope_options()
 def show(name: str, scope: Scope) -> None:
@@ -105,7 +119,9 @@ def show(name: str, scope: Scope) -> None:
     asyncio.run(show_member(scope, name))
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand, examples=(("member check edge --in-namespace apps", "When releases go to one namespace only."),)
+)
 @click.argument("name")
 @scope_options()
 @click.option("--in-namespace", "namespace_there", metavar="NS", help="Ask for the rights in this namespace alone.")
@@ -120,7 +136,13 @@ def check(name: str, scope: Scope, *, namespace_there: str | None) -> None:
     asyncio.run(check_member(scope, name, namespace_there))
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand,
+    examples=(
+        ("member rotate edge", "A new token of its service account."),
+        ("member rotate edge --from-kubeconfig edge.yaml", "What was handed over to you."),
+    ),
+)
 @click.argument("name")
 @scope_options()
 @_options(*_FROM)
@@ -139,7 +161,7 @@ def rotate(
     asyncio.run(rotate_member(scope, name, from_kubeconfig, from_context, token_duration))
 
 
-@member.command()
+@member.command(cls=ExampleCommand, examples=(("member remove edge", "When its releases are gone; asks first."),))
 @click.argument("name")
 @scope_options()
 @click.option("--force", is_flag=True, help="Even when releases go there; they say that they cannot reach it.")

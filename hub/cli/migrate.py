@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.consent import require_consent, yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.install_chart import Wishes, namespace_of, values_options
@@ -52,7 +53,14 @@ class Mode(NamedTuple):
     sure: bool
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    examples=(
+        ("migrate --dry-run", "What would be done, and what stands in the way."),
+        ("migrate", "Stop Flux's two controllers, install the hub, compare every release."),
+        ("migrate --back", "The other way round."),
+    ),
+)
 @scope_options()
 @values_options
 @click.option("--back", is_flag=True, help="Stop the hub and let Flux's controllers run again.")

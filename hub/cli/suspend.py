@@ -36,7 +36,13 @@ class Order:
 _EVERY = click.option("--all", "every", is_flag=True, help="All objects of the kind in the namespace.")
 
 
-@click.command(cls=KindCommand)
+@click.command(
+    cls=KindCommand,
+    examples=(
+        ("suspend hr web", "Until 'hubctl resume hr web'."),
+        ("suspend source git --all", "What is there stays, nothing new comes."),
+    ),
+)
 @words_argument("KIND NAME...")
 @_EVERY
 @scope_options()
@@ -49,7 +55,10 @@ def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
     _order(words, scope, Order(suspend=True, every=every))
 
 
-@click.command(cls=KindCommand)
+@click.command(
+    cls=KindCommand,
+    examples=(("resume hr web", "And wait until it is ready."), ("resume hr --all --no-wait", "All of the namespace.")),
+)
 @words_argument("KIND NAME...")
 @_EVERY
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are ready.")

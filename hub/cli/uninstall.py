@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.consent import require_consent, yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.install_chart import namespace_of
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from hub.kube.client import Client
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    examples=(
+        ("uninstall --dry-run", "What would go, and what would stay."),
+        ("uninstall --yes", "Without a question, for scripts."),
+    ),
+)
 @scope_options()
 @click.option(
     "--with-objects",

@@ -46,6 +46,24 @@ def test_every_verb_is_there_and_has_help(name, capsys):
     assert "Usage:" in capsys.readouterr().out
 
 
+def commands(command=hubctl, path=()):
+    """Yield every command that is no group, by its words."""
+    if not isinstance(command, click.Group):
+        yield pytest.param(path, id=" ".join(path))
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*path, name))
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_every_command_has_examples(words, capsys):
+    assert main([*words, "--help"]) == 0
+    _, heading, examples = capsys.readouterr().out.partition("\nExamples:\n")
+    assert heading
+    assert examples.split()[:2] == ["hubctl", words[0]]
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_the_overview_says_what_the_verb_says_of_itself(name):
     command = hubctl.get_command(click.Context(hubctl), name)
