@@ -63,6 +63,8 @@ STORY = {
     "create-hr-waits": Step(["create", "hr", "web", *CHART], {"web": RELEASED}),
     "create-hr-fails": Step(["create", "hr", "sick", *CHART], {"sick": FAILED}),
     "create-image-waits": Step(["create", "image", "repository", "app", "--image", "ghcr.io/x/app"], {"app": SCANNED}),
+    "create-helm-oci": Step(["create", "source", "helm", "charts", "--url", "oci://ghcr.io/x"]),
+    "reconcile-helm-oci": Step(["reconcile", "source", "helm", "charts"]),
     "create-secret-git": Step(["create", "secret", "git", "login", "--username", "me", "--password", "pw"]),
     "create-secret-again": Step(["create", "secret", "git", "login", "--username", "me", "--password", "pw2"]),
     "reconcile-hr": Step(["reconcile", "hr", "web"]),
