@@ -86,7 +86,8 @@ class Forks:
         ended = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._process.stdin.write(f"{json.dumps(order | {k: str(v) for k, v in files.items()})}\n".encode())
         code = await ended
-        out, err = (files[name].read_text() if files[name].exists() else "" for name in ("out", "err"))
+        # As bytes: reading text would take the carriage returns of a terminal for ends of lines.
+        out, err = (files[name].read_bytes().decode() if files[name].exists() else "" for name in ("out", "err"))
         return Ran(code, out.replace("\r\n", "\n") if columns else out, err)
 
     async def _read(self) -> None:

@@ -30,6 +30,7 @@ CASES = {
     "get-jsonpath": ["get", "hr", "-o", 'jsonpath={range .items[*]}{.metadata.name}{"\\t"}{.spec.suspend}{"\\n"}{end}'],
     "get-jsonpath-one": ["get", "hr", "one", "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'],
     "get-nothing": ["get", "hr", "-l", "app=none"],
+    "get-no-color": ["get", "hr", "--no-color"],
     "get-bad-selector": ["get", "hr", "-l", "app in web"],
     "get-unknown": ["get", "helmrelase"],
     "get-no-namespace": ["get", "hr", "-n", "nowhere"],

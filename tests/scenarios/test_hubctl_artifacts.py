@@ -25,7 +25,7 @@ pytestmark = pytest.mark.cluster
 
 READY = {"conditions": {"Ready": "True InstallSucceeded"}}
 SERVICES = Api("", "v1", "Service", "services")
-ENDPOINTS = Api("", "v1", "Endpoints", "endpoints")
+SLICES = Api("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
 
 def machine_address():
@@ -98,9 +98,11 @@ async def serve_from(client, namespace, address, port):
     ports = [{"name": "http", "port": 9790}]
     body = {"metadata": {"name": "artifacts", "namespace": namespace}, "spec": {"ports": ports}}
     await client.create(SERVICES, body)
-    # For a Service without a selector EndpointSlices are made of these, so that every API server finds its way.
-    subset = {"addresses": [{"ip": address}], "ports": [{"name": "http", "port": port, "protocol": "TCP"}]}
-    await client.create(ENDPOINTS, {"metadata": body["metadata"], "subsets": [subset]})
+    metadata = {"name": "artifacts", "namespace": namespace, "labels": {"kubernetes.io/service-name": "artifacts"}}
+    endpoints = [{"addresses": [address], "conditions": {"ready": True}}]
+    ports = [{"name": "http", "port": port, "protocol": "TCP"}]
+    body = {"apiVersion": SLICES.api_version, "kind": SLICES.kind, "metadata": metadata, "addressType": "IPv4"}
+    await client.create(SLICES, {**body, "endpoints": endpoints, "ports": ports})
 
 
 async def require_served(client, namespace):
@@ -108,7 +110,7 @@ async def require_served(client, namespace):
     chart = await client.get(HelmChart.KIND.api, f"{namespace}-web", namespace)
     url = chart["status"]["artifact"]["url"]
     async with client.raw("GET", proxied(url), headers={}, timeout=30) as answer:
-        assert answer.status == 200, f"{url} by {proxied(url)}: {answer.status} {await answer.text()}"
+        assert answer.status == 200, f"{url} by {proxied(url)}: {answer.status} {answer.headers} {await answer.text()}"
     return True
 
 
