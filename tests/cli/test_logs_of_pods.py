@@ -63,11 +63,16 @@ class Kubelet(LocalServer):
         ]  # fmt: skip
 
 
+def written(line, namespace):
+    """A line as a container runtime keeps it."""
+    return f"2026-01-02T03:04:05.000000000Z stdout F {json.dumps({**line, 'namespace': namespace})}\n"
+
+
 @pytest.fixture
 async def log(clusters, toolbox, objects, tmp_path, eventually):
     """The file that a Pod of a hub writes to."""
     node, file = f"node-{uuid.uuid4().hex[:8]}", tmp_path / "hub.log"
-    file.write_text("".join(json.dumps({**line, "namespace": objects.namespace}) + "\n" for line in LINES))
+    file.write_text("".join(written(line, objects.namespace) for line in LINES))
     client = objects.client
     await client.create(NODES, {"metadata": {"name": node}, "spec": {"unschedulable": True}})
     async with Kubelet(tmp_path / "kubelet", toolbox, clusters.hub.kubeconfig, node, file):
@@ -101,6 +106,6 @@ async def test_logs(log, hubctl, objects):
     async with hubctl.following("logs", *home, "--follow", "--name", "web") as printed:
         first = (await asyncio.wait_for(printed.readline(), 30)).decode()
         with log.open("a") as file:
-            file.write(json.dumps({**LINES[0], "namespace": objects.namespace, "msg": "again"}) + "\n")
+            file.write(written(LINES[0] | {"msg": "again"}, objects.namespace))
         second = (await asyncio.wait_for(printed.readline(), 30)).decode()
     assert (first.rstrip(), second.split(" - ")[1]) == (ran.lines[0], "again\n")
