@@ -53,10 +53,6 @@ _VERIFY = (
     Flag("verify-issuer", "verify.matchOIDCIdentity.issuer", "Keyless: who certified, as RE2.", put=setters.only),
     Flag("verify-subject", "verify.matchOIDCIdentity.subject", "Keyless: who signed, as RE2.", put=setters.only),
 )
-_IDENTITY = (
-    Flag("verify-subject", "verify.matchOIDCIdentity.subject", "Who may have signed; a pattern.", put=setters.identity),
-    Flag("verify-issuer", "verify.matchOIDCIdentity.issuer", "Who vouches for that; a pattern.", put=setters.identity),
-)
 _STRATEGY = "What makes a new chart: ChartVersion, Revision or Content."
 
 FLAGS: Mapping[str, tuple[Flag, ...]] = {
@@ -93,7 +89,6 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         _CERT_REF,
         _ACCOUNT,
         *_VERIFY,
-        *_IDENTITY,
         Flag(
             "layer-selector",
             "layerSelector",
@@ -122,7 +117,6 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("reconcile-strategy", "reconcileStrategy", _STRATEGY),
         Flag("values-files", "valuesFiles", "Values files that are packaged with it, in order.", "list"),
         *_VERIFY,
-        *_IDENTITY,
     ),
     "HelmRelease": (
         Flag("source", "chart.spec.sourceRef", "KIND/NAME[.NAMESPACE] of the source.", put=setters.reference),

@@ -66,14 +66,6 @@ def reference(spec: dict[str, Any], path: str, value: str) -> None:
     plain(spec, path, {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})})
 
 
-def identity(spec: dict[str, Any], path: str, value: str) -> None:
-    """Set a part of the one identity that may have signed."""
-    *above, last, key = path.split(".")
-    for step in above:
-        spec = spec.setdefault(step, {})
-    spec.setdefault(last, [{}])[0][key] = value
-
-
 def layer(spec: dict[str, Any], path: str, value: str) -> None:
     """Set which layer of an artifact is taken, and what is done with it."""
     media_type, _, operation = value.partition(",")
