@@ -61,6 +61,9 @@ _STAND_INS = (
     (r"hub \d+\.\d+\.\d+\S*", "hub VERSION"),
     (r"good until \d{4}-\S+Z", "good until TIME"),
     (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+    (r"\+[0-9a-f]{12}\b", "+000000000000"),
+    (r"sha1:[0-9a-f]{8}\b", "sha1:00000000"),
+    (r"sha1:[0-9a-f]{40}\b", f"sha1:{'0' * 40}"),
     (r"VERSION, \d+ ms", "VERSION, N ms"),
     (r"(since |at )\d{4}-\d\d-\d\dT[\d:.]+Z", r"\1TIME"),
 )

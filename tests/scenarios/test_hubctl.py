@@ -31,11 +31,7 @@ spec:
 
 
 PAGES = {
-    "live-status": ["status"],
-    "live-get-hr": ["get", "hr"],
-    "live-get-all": ["get", "all", "-o", "wide"],
     "live-why": ["why", "hr", "web"],
-    "live-why-sick": ["why", "hr", "sick"],
     "live-tree": ["tree", "source", "git", "charts"],
     "live-trace": ["trace", "deployment", "web", "-n", "{target}"],
     "live-history": ["history", "hr", "web"],
@@ -44,7 +40,6 @@ PAGES = {
     "live-values-explain": ["values", "explain", "hr/sick"],
     "live-build": ["build", "helmrelease", "web"],
     "live-debug-values": ["debug", "hr", "sick", "--show-values"],
-    "live-events": ["events", "--for", "hr/web"],
 }
 
 
