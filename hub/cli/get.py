@@ -47,7 +47,7 @@ class Question:
         return (not names or raw["metadata"]["name"] in names) and (self.status is None or self.status.matches(raw))
 
 
-class _Form(click.ParamType[str]):
+class FormType(click.ParamType[str]):
     """A form of output, or a template of one."""
 
     name = "form"
@@ -76,7 +76,7 @@ class _Form(click.ParamType[str]):
     ),
 )
 @words_argument("KIND [NAME]...")
-@click.option("-o", "--output", "form", type=_Form(), help="Default: a table.")
+@click.option("-o", "--output", "form", type=FormType(), help="Default: a table.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option(
     "-l",

@@ -10,6 +10,7 @@ import click
 from hub.cli.command import ExampleCommand
 from hub.cli.consent import yes_option
 from hub.cli.durations import TIMEOUT
+from hub.cli.get import FormType
 from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, scope_options
 
@@ -96,16 +97,17 @@ def add(name: str, scope: Scope, **more: Any) -> None:
     examples=(("member list -A -o wide", "Of all namespaces, with latency and when credentials end."),),
 )
 @scope_options(everywhere=True)
-@click.option("-o", "--output", "form", type=click.Choice(["wide", "json", "yaml", "name"]), help="Default: a table.")
+@click.option("-o", "--output", "form", type=FormType(), help="Default: a table.")
+@click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option("-l", "--selector", "labels", metavar="LABELS", help="Only members with these labels.")
 @click.pass_context
-def list_(context: click.Context, scope: Scope, *, form: str | None, labels: str | None) -> None:
+def list_(context: click.Context, scope: Scope, *, form: str | None, watch: bool, labels: str | None) -> None:
     """List members and how they are; the same as 'hubctl get members'."""
     from hub.cli.get import get
 
     context.invoke(
         get, words=("members",), namespace=scope.namespace, kubeconfig=scope.kubeconfig, kube_context=scope.context,
-        everywhere=scope.everywhere, form=form, watch=False, labels=labels, status_selector=None, no_header=False,
+        everywhere=scope.everywhere, form=form, watch=watch, labels=labels, status_selector=None, no_header=False,
     )  # fmt: skip
 
 
