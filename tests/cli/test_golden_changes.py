@@ -88,7 +88,7 @@ STORY = {
     "member-add-account": Step(["member", "add", "far", *THERE, "--service-account", "{ns}/hub", "--no-wait"]),
     "member-list": Step(["member", "list"]),
     "member-list-wide": Step(["member", "list", "-o", "wide"]),
-    "member-list-jsonpath": Step(["member", "list", "-o", "jsonpath={.items[*].metadata.name}"]),
+    "member-list-jsonpath": Step(["member", "list", "-o", "jsonpath={{.items[*].metadata.name}}"]),
     "member-show": Step(["member", "show", "edge"]),
     "member-show-typo": Step(["member", "show", "egde"]),
     "member-check": Step(["member", "check", "far"]),

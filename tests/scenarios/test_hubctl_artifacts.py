@@ -17,6 +17,7 @@ from cli_kit import Hubctl
 from scenario_hub import HubProcess
 
 from hub.api.kind import Api
+from hub.api.meta import PODS
 from hub.api.repositories import ExternalArtifact
 from hub.api.source import HelmChart
 from hub.cli.artifacts import proxied
@@ -94,12 +95,17 @@ async def test_diff(own_world, clusters, tmp_path, eventually):
 
 
 async def serve_from(client, namespace, address, port):
-    """Make the Service that artifact URLs name."""
+    """Make the Service that artifact URLs name, and the Pod behind it: the API server passes nothing on without one."""
+    pod = {"schedulerName": "nobody", "containers": [{"name": "hub", "image": "hub"}]}
+    await client.create(PODS, {"metadata": {"name": "hub-0", "namespace": namespace}, "spec": pod})
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+    await client.patch(PODS, "hub-0", namespace, {"status": status}, subresource="status")
     ports = [{"name": "http", "port": 9790}]
     body = {"metadata": {"name": "artifacts", "namespace": namespace}, "spec": {"ports": ports}}
     await client.create(SERVICES, body)
     metadata = {"name": "artifacts", "namespace": namespace, "labels": {"kubernetes.io/service-name": "artifacts"}}
-    endpoints = [{"addresses": [address], "conditions": {"ready": True}}]
+    behind = {"kind": "Pod", "name": "hub-0", "namespace": namespace}
+    endpoints = [{"addresses": [address], "conditions": {"ready": True}, "targetRef": behind}]
     ports = [{"name": "http", "port": port, "protocol": "TCP"}]
     body = {"apiVersion": SLICES.api_version, "kind": SLICES.kind, "metadata": metadata, "addressType": "IPv4"}
     await client.create(SLICES, {**body, "endpoints": endpoints, "ports": ports})
@@ -110,7 +116,7 @@ async def require_served(client, namespace):
     chart = await client.get(HelmChart.KIND.api, f"{namespace}-web", namespace)
     url = chart["status"]["artifact"]["url"]
     async with client.raw("GET", proxied(url), headers={}, timeout=30) as answer:
-        assert answer.status == 200, f"{url} by {proxied(url)}: {answer.status} {answer.headers} {await answer.text()}"
+        assert answer.status == 200, f"{url} by {proxied(url)}: {answer.status} {await answer.text()}"
     return True
 
 
