@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from hub.api.kind import AGE, READY, STATUS, Column, Version
+from hub.api.kinds import MEMBER
 from hub.api.meta import (
     TIME,
-    Api,
     Cel,
     Duration,
     Kind,
@@ -24,8 +23,6 @@ from hub.api.meta import (
     Status,
     about,
 )
-
-GROUP = "fleet.hubctl.io"
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 """Label of what the hub made by itself; its value is ``hub``."""
@@ -97,24 +94,7 @@ class MemberStatus(Status):
 class Member(Resource):
     """A cluster that releases go to."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1alpha1", "Member", "members"),
-        versions=(Version("v1alpha1"),),
-        names=("member", "members"),
-        categories=("fleet",),
-        columns=(
-            READY,
-            Column("Version", ".status.version"),
-            Column("Ready Releases", ".status.releases.ready", "integer"),
-            Column("Releases", ".status.releases.total", "integer"),
-            Column("Breaker", ".status.breaker", priority=1),
-            Column("Latency", ".status.latency", priority=1),
-            Column("Last Seen", ".status.lastSeen", "date", priority=1),
-            Column("Expires", ".status.credentials.expires", priority=1),
-            AGE,
-            STATUS,
-        ),
-    )
+    KIND: ClassVar[Kind] = MEMBER
 
     spec: MemberSpec = about("What is wanted.", factory=MemberSpec)
     status: MemberStatus = about("What was found.", factory=MemberStatus)

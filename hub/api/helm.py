@@ -21,12 +21,11 @@ from hub.api.appliers import (
     JSON6902Patch,
     Patch,
 )
-from hub.api.kind import Version
+from hub.api.kinds import HELM_RELEASE
 from hub.api.meta import (
     NAME,
     NAMESPACE,
     TIME,
-    Api,
     Cel,
     Duration,
     Kind,
@@ -418,13 +417,7 @@ class HelmReleaseStatus(Status):
 class HelmRelease(Resource):
     """One Helm release on one cluster."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases"),
-        versions=(Version("v2beta1", deprecated=True), Version("v2beta2", deprecated=True), Version("v2")),
-        names=("helmrelease", "helmreleases"),
-        short_names=("hr",),
-        categories=("all", "fluxcd", "fluxcd-appliers"),
-    )
+    KIND: ClassVar[Kind] = HELM_RELEASE
 
     spec: HelmReleaseSpec = about("What is wanted.", factory=HelmReleaseSpec)
     status: HelmReleaseStatus = about("What was found.", factory=HelmReleaseStatus)

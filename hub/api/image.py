@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from hub.api.kind import AGE, READY, STATUS, Column, Version
+from hub.api.kinds import IMAGE_POLICY, IMAGE_REPOSITORY, IMAGE_UPDATE_AUTOMATION
 from hub.api.meta import (
     TIME,
-    Api,
     Cel,
     Duration,
     Kind,
@@ -27,8 +26,6 @@ from hub.api.meta import (
 )
 from hub.api.source import SHORT, AccessFrom, GitRef
 
-GROUP = "image.toolkit.fluxcd.io"
-CATEGORIES = ("all", "fluxcd", "fluxcd-images")
 DEFAULT_EXCLUSION = r"^.*\.sig$"
 MAX_EXCLUSIONS = 25
 
@@ -36,11 +33,6 @@ RegistryProvider = Literal["generic", "aws", "azure", "gcp"]
 Order = Literal["asc", "desc"]
 DigestPolicy = Literal["Always", "IfNotPresent", "Never"]
 SigningType = Literal["gpg", "ssh"]
-
-
-def _versions(*columns: Column) -> tuple[Version, ...]:
-    """The versions ever served; the first had columns of its own."""
-    return (Version("v1beta1", deprecated=True, columns=columns), Version("v1beta2", deprecated=True), Version("v1"))
 
 
 class ImageRef(Model):
@@ -95,24 +87,7 @@ class ImageRepositoryStatus(Status):
 class ImageRepository(Resource):
     """A repository of images whose tags are looked at."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "ImageRepository", "imagerepositories"),
-        versions=_versions(
-            Column("Last scan", ".status.lastScanResult.scanTime"),
-            Column("Tags", ".status.lastScanResult.tagCount"),
-        ),
-        names=("image repository", "images repository"),
-        short_names=("imgrepo", "imagerepo"),
-        categories=CATEGORIES,
-        columns=(
-            Column("Image", ".spec.image"),
-            Column("Tags", ".status.lastScanResult.tagCount"),
-            READY,
-            STATUS,
-            Column("Last scan", ".status.lastScanResult.scanTime"),
-            AGE,
-        ),
-    )
+    KIND: ClassVar[Kind] = IMAGE_REPOSITORY
 
     spec: ImageRepositorySpec = about("What is wanted.", factory=ImageRepositorySpec)
     status: ImageRepositoryStatus = about("What was found.", factory=ImageRepositoryStatus)
@@ -190,21 +165,7 @@ class ImagePolicyStatus(Status):
 class ImagePolicy(Resource):
     """Says which image of a repository is the latest."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "ImagePolicy", "imagepolicies"),
-        versions=_versions(Column("LatestImage", ".status.latestImage")),
-        names=("image policy", "images policy"),
-        short_names=("imgpol", "imagepol"),
-        categories=CATEGORIES,
-        columns=(
-            Column("Image", ".status.latestRef.name"),
-            Column("Tag", ".status.latestRef.tag"),
-            Column("LatestImage", ".status.latestImage"),
-            READY,
-            STATUS,
-            AGE,
-        ),
-    )
+    KIND: ClassVar[Kind] = IMAGE_POLICY
 
     spec: ImagePolicySpec = about("What is wanted.", factory=ImagePolicySpec)
     status: ImagePolicyStatus = about("What was found.", factory=ImagePolicyStatus)
@@ -314,14 +275,7 @@ class ImageUpdateAutomationStatus(Status):
 class ImageUpdateAutomation(Resource):
     """Commits the latest images into a Git repository."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "ImageUpdateAutomation", "imageupdateautomations"),
-        versions=_versions(Column("Last run", ".status.lastAutomationRunTime")),
-        names=("image update", "images update"),
-        short_names=("iua", "imgupd", "imgauto"),
-        categories=CATEGORIES,
-        columns=(READY, STATUS, Column("Last run", ".status.lastAutomationRunTime"), AGE),
-    )
+    KIND: ClassVar[Kind] = IMAGE_UPDATE_AUTOMATION
 
     spec: ImageUpdateAutomationSpec = about("What is wanted.", factory=ImageUpdateAutomationSpec)
     status: ImageUpdateAutomationStatus = about("What was found.", factory=ImageUpdateAutomationStatus)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from hub.errors import Invalid
@@ -94,7 +95,6 @@ class Kind:
         columns: Of ``kubectl get``.
         status: The kind has a status subresource.
         initial_status: New objects get a status that says that nobody has looked at them yet.
-        model: The class of its objects; filled in when the class is made.
     """
 
     api: Api
@@ -105,12 +105,23 @@ class Kind:
     columns: tuple[Column, ...] = (AGE, READY, STATUS)
     status: bool = True
     initial_status: bool = True
-    model: type[Resource] = field(default=cast("type[Resource]", None), repr=False)
+    _model: list[type[Resource]] = field(default_factory=list, repr=False)
 
     @property
     def name(self) -> str:
         """The word in ``kind:``."""
         return self.api.kind
+
+    @property
+    def model(self) -> type[Resource]:
+        """The class of its objects. Who asks for it has it imported."""
+        if not self._model:
+            import_module("hub.api.registry")
+        return self._model[0]
+
+    def modelled_by(self, model: type[Resource]) -> None:
+        """Let the kind know its model: done once, when the class is made."""
+        self._model[:] = [model]
 
     def at(self, version: str) -> Api:
         """Return the kind's API in one of its served versions."""

@@ -6,7 +6,6 @@ Times are RFC 3339 texts as the API server sends them; :func:`hub.api.duration.p
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from hub.api.duration import Duration, parse_time, rfc3339
@@ -201,7 +200,7 @@ class Resource(Model):
         """Let the kind know its model."""
         super().__pydantic_init_subclass__(**kwargs)
         if "KIND" in cls.__dict__:
-            cls.KIND = replace(cls.KIND, model=cls)
+            cls.KIND.modelled_by(cls)
 
     @property
     def key(self) -> Key:

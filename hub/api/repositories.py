@@ -6,20 +6,20 @@ As in :mod:`hub.api.source` each model is the union of all versions ever served.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from hub.api.kind import AGE, READY, STATUS, Column, Kind, Version
-from hub.api.meta import Api, Cel, Duration, Lenient, LocalRef, Model, Resource, Spec, about, flag
+from hub.api.kinds import BUCKET, EXTERNAL_ARTIFACT, HELM_REPOSITORY, OCI_REPOSITORY
+from hub.api.meta import Cel, Duration, Lenient, LocalRef, Model, Resource, Spec, about, flag
 from hub.api.source import (
-    CATEGORIES,
-    GROUP,
     SHORT,
-    VERSIONS,
     AccessFrom,
     ChartVerification,
     SourceSpec,
     SourceStatus,
 )
+
+if TYPE_CHECKING:
+    from hub.api.kind import Kind
 
 CloudProvider = Literal["generic", "aws", "azure", "gcp"]
 BucketProvider = Literal["generic", "aws", "gcp", "azure"]
@@ -53,14 +53,7 @@ class HelmRepositorySpec(Spec):
 class HelmRepository(Resource):
     """An index of charts, or a registry of them."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "HelmRepository", "helmrepositories"),
-        versions=VERSIONS,
-        names=("source helm", "sources helm"),
-        short_names=("helmrepo",),
-        categories=CATEGORIES,
-        columns=(Column("URL", ".spec.url"), AGE, READY, STATUS),
-    )
+    KIND: ClassVar[Kind] = HELM_REPOSITORY
 
     spec: HelmRepositorySpec = about("What is wanted.", factory=HelmRepositorySpec)
     status: SourceStatus = about("What was found.", factory=SourceStatus)
@@ -128,14 +121,7 @@ class OCIRepositoryStatus(SourceStatus):
 class OCIRepository(Resource):
     """An artifact in an OCI registry."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "OCIRepository", "ocirepositories"),
-        versions=VERSIONS,
-        names=("source oci", "sources oci"),
-        short_names=("ocirepo",),
-        categories=CATEGORIES,
-        columns=(Column("URL", ".spec.url"), READY, STATUS, AGE),
-    )
+    KIND: ClassVar[Kind] = OCI_REPOSITORY
 
     spec: OCIRepositorySpec = about("What is wanted.", factory=OCIRepositorySpec)
     status: OCIRepositoryStatus = about("What was found.", factory=OCIRepositoryStatus)
@@ -210,13 +196,7 @@ class BucketStatus(SourceStatus):
 class Bucket(Resource):
     """The objects of a bucket, as files."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "Bucket", "buckets"),
-        versions=VERSIONS,
-        names=("source bucket", "sources bucket"),
-        categories=CATEGORIES,
-        columns=(Column("Endpoint", ".spec.endpoint"), AGE, READY, STATUS),
-    )
+    KIND: ClassVar[Kind] = BUCKET
 
     spec: BucketSpec = about("What is wanted.", factory=BucketSpec)
     status: BucketStatus = about("What was found.", factory=BucketStatus)
@@ -245,15 +225,7 @@ class ExternalArtifactStatus(SourceStatus):
 class ExternalArtifact(Resource):
     """An artifact that another controller provides; the hub only reads it."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "ExternalArtifact", "externalartifacts"),
-        versions=(Version("v1"),),
-        names=("source external", "sources external"),
-        short_names=("ea",),
-        categories=CATEGORIES,
-        columns=(AGE, READY, STATUS, Column("Source", ".spec.sourceRef.name")),
-        initial_status=False,
-    )
+    KIND: ClassVar[Kind] = EXTERNAL_ARTIFACT
 
     spec: ExternalArtifactSpec = about("What is wanted.", factory=ExternalArtifactSpec)
     status: ExternalArtifactStatus = about("What was found.", factory=ExternalArtifactStatus)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from hub.api.kind import AGE, READY, STATUS, Column, Version
+from hub.api.kinds import GIT_REPOSITORY, HELM_CHART
 from hub.api.meta import (
-    Api,
     Artifact,
     Cel,
     Duration,
@@ -25,9 +24,6 @@ from hub.api.meta import (
     flag,
 )
 
-GROUP = "source.toolkit.fluxcd.io"
-VERSIONS = (Version("v1beta1", deprecated=True), Version("v1beta2", deprecated=True), Version("v1"))
-CATEGORIES = ("all", "fluxcd", "fluxcd-sources")
 OPTIONAL_VALUES_FILES = "hubctl.io/optional-values-files"
 """Annotation of a HelmChart: those of its ``valuesFiles`` that may be missing, one per line or between commas."""
 VERIFY_PROVENANCE = "hubctl.io/verify-provenance"
@@ -150,14 +146,7 @@ class GitRepositoryStatus(SourceStatus):
 class GitRepository(Resource):
     """A Git repository whose files are wanted as an artifact."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "GitRepository", "gitrepositories"),
-        versions=VERSIONS,
-        names=("source git", "sources git"),
-        short_names=("gitrepo",),
-        categories=CATEGORIES,
-        columns=(Column("URL", ".spec.url"), AGE, READY, STATUS),
-    )
+    KIND: ClassVar[Kind] = GIT_REPOSITORY
 
     spec: GitRepositorySpec = about("What is wanted.", factory=GitRepositorySpec)
     status: GitRepositoryStatus = about("What was found.", factory=GitRepositoryStatus)
@@ -224,22 +213,7 @@ class HelmChartStatus(SourceStatus):
 class HelmChart(Resource):
     """A chart that is wanted as a package, with values files merged in. HelmReleases make their own."""
 
-    KIND: ClassVar[Kind] = Kind(
-        api=Api(GROUP, "v1", "HelmChart", "helmcharts"),
-        versions=VERSIONS,
-        names=("source chart", "sources chart"),
-        short_names=("hc",),
-        categories=CATEGORIES,
-        columns=(
-            Column("Chart", ".spec.chart"),
-            Column("Version", ".spec.version"),
-            Column("Source Kind", ".spec.sourceRef.kind"),
-            Column("Source Name", ".spec.sourceRef.name"),
-            AGE,
-            READY,
-            STATUS,
-        ),
-    )
+    KIND: ClassVar[Kind] = HELM_CHART
 
     spec: HelmChartSpec = about("What is wanted.", factory=HelmChartSpec)
     status: HelmChartStatus = about("What was found.", factory=HelmChartStatus)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli.command import ExampleCommand
+from hub.cli.lazy import SuggestingGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
 _TIMEOUT = 300.0
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def push() -> None:
     """Push an artifact to a registry."""
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def pull() -> None:
     """Pull an artifact from a registry."""
 
 
-def _access(command: Callable[..., Any]) -> Callable[..., Any]:
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the address of an artifact, and how to get there."""
     command = click.option("--insecure", is_flag=True, help="Plain HTTP.")(command)
     text = "USER:PASSWORD. Default: ~/.docker/config.json."
     command = click.option("--creds", metavar="CREDENTIALS", default="", help=text)(command)
@@ -50,7 +52,7 @@ def _access(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ),
 )
-@_access
+@access_options
 @click.option("--path", "folder", type=click.Path(path_type=Path), required=True, help="Folder to push.")
 @click.option("--source", required=True, help="Address of where the files come from.")
 @click.option("--revision", required=True, help="Their revision, e.g. main@sha1:<commit>.")
@@ -65,7 +67,7 @@ def push_artifact(url: str, *, folder: Path, ignore_paths: tuple[str, ...], **gi
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder")
     annotations = _annotations(given["source"], given["revision"], given["annotations"])
-    reference, say = _reference(url), Say()
+    reference, say = reference_of(url), Say()
     with TemporaryDirectory(prefix="hubctl-") as name:
         file = Path(name) / "artifact.tgz"
         try:
@@ -82,7 +84,7 @@ def push_artifact(url: str, *, folder: Path, ignore_paths: tuple[str, ...], **gi
     cls=ExampleCommand,
     examples=(("pull artifact oci://ghcr.io/org/app:v1 --output ./here", "Unpack it into a folder."),),
 )
-@_access
+@access_options
 @click.option("--output", "-o", "folder", type=click.Path(path_type=Path), required=True, help="Folder for its files.")
 def pull_artifact(url: str, *, folder: Path, creds: str, insecure: bool) -> None:
     """Pull an artifact into a folder."""
@@ -91,13 +93,14 @@ def pull_artifact(url: str, *, folder: Path, creds: str, insecure: bool) -> None
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is not empty; nothing there is overwritten")
-    reference, say = _reference(url), Say()
+    reference, say = reference_of(url), Say()
     say.action(f"pulling artifact from {url}")
     digest = asyncio.run(_pull(reference, folder, creds, insecure=insecure))
     say.success(f"artifact {reference.repository}@{digest} unpacked to {folder}")
 
 
-def _reference(url: str) -> Reference:
+def reference_of(url: str) -> Reference:
+    """Read an address. Raises ``BadInput``."""
     from hub.cli.failures import BadInput
     from hub.content.oci.reference import BadReferenceError, parse
 
@@ -123,10 +126,12 @@ def _annotations(source: str, revision: str, more: tuple[str, ...]) -> dict[str,
 async def _push(reference: Reference, file: Path, annotations: dict[str, str], creds: str, *, insecure: bool) -> str:
     import aiohttp
 
+    from hub.cli.spinner import spinner_of
     from hub.content.oci.manifest import FLUX_CONFIG, FLUX_CONTENT, compose_manifest
 
-    async with asyncio.timeout(_TIMEOUT), aiohttp.ClientSession() as session:
-        registry = _open(session, reference, creds, insecure=insecure)
+    waiting = spinner_of().over(f"pushing to {reference.repository}")
+    async with asyncio.timeout(_TIMEOUT), waiting, aiohttp.ClientSession() as session:
+        registry = open_registry(session, reference, creds, insecure=insecure)
         config = file.with_name("config.json")
         config.write_text("{}")
         pushed = [await registry.push(config, FLUX_CONFIG), await registry.push(file, FLUX_CONTENT)]
@@ -138,11 +143,13 @@ async def _pull(reference: Reference, folder: Path, creds: str, *, insecure: boo
     import aiohttp
 
     from hub.cli.failures import Failed
+    from hub.cli.spinner import spinner_of
     from hub.content import tarball
 
     with TemporaryDirectory(prefix="hubctl-") as name:
-        async with asyncio.timeout(_TIMEOUT), aiohttp.ClientSession() as session:
-            registry = _open(session, reference, creds, insecure=insecure)
+        waiting = spinner_of().over(f"pulling from {reference.repository}")
+        async with asyncio.timeout(_TIMEOUT), waiting, aiohttp.ClientSession() as session:
+            registry = open_registry(session, reference, creds, insecure=insecure)
             manifest = await registry.manifest(reference.digest or reference.tag or "latest")
             if not manifest.layers:
                 raise Failed(f"{reference.repository} has no content there: it is an index")
@@ -155,7 +162,8 @@ async def _pull(reference: Reference, folder: Path, creds: str, *, insecure: boo
     return manifest.descriptor.digest
 
 
-def _open(session: Any, reference: Reference, creds: str, *, insecure: bool) -> Registry:
+def open_registry(session: Any, reference: Reference, creds: str, *, insecure: bool) -> Registry:
+    """Return the repository of a reference, with the credentials that were given or that docker has."""
     from hub.content.oci.client import Registries
 
     found = _credentials(reference, creds)

@@ -40,14 +40,18 @@ class Detour:
     Args:
         client: The API server.
         session: For everything else.
+        base_url: Where the artifacts are served, when not where their addresses say.
     """
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession) -> None:
+    def __init__(self, client: Client, session: aiohttp.ClientSession, base_url: str = "") -> None:
         self._client = client
         self._session = session
+        self._base_url = base_url.rstrip("/")
 
     def get(self, url: str, **options: Any) -> Any:
         """Return the answer of a server as a context manager, as aiohttp does."""
+        if self._base_url:
+            return self._session.get(f"{self._base_url}{urlsplit(url).path}", **options)
         path = proxied(url)
         if path is None:
             return self._session.get(url, **options)

@@ -36,12 +36,15 @@ def artifact(folder: Path, output: Path, ignore_paths: tuple[str, ...]) -> None:
     say = Say()
     say.action(f"building artifact from {folder}")
     rules = "\n".join(line for one in ignore_paths for line in one.split(","))
+    unfinished = output.with_name(f".{output.name}.part")  # Ctrl-C must not leave half a file under the name
     try:
-        count = pack(folder, output, rules)
+        count = pack(folder, unfinished, rules)
+        unfinished.replace(output)
     except OSError as error:
-        output.unlink(missing_ok=True)
         raise BadInput(f"cannot build {output}: {error}") from error
-    say.success(f"artifact created at {output}, {count} files")
+    finally:
+        unfinished.unlink(missing_ok=True)
+    say.success(f"artifact created at {output}, {count} file{'' if count == 1 else 's'}")
 
 
 @build.command(

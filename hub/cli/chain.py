@@ -113,7 +113,7 @@ class Chain:
                 step, "bad", f"{key} does not exist", f"create it, or name another in HelmRelease {self._where}"
             )
         resource = kind.model.parse(raw)
-        status, message = ready(resource)
+        status, message = ready(kind, raw)
         command = f"{kind.names[0]} {key.name} -n {key.namespace}"
         if resource.spec.suspend:
             return Finding(step, "note", f"{key} is suspended, {revision(resource) or 'nothing'} stays what it is")
@@ -150,7 +150,9 @@ class Chain:
             yield Finding("values", "bad", ready.message, f"hubctl values explain hr/{self._name}")
             return
         inline = len(self._release.spec.values or {})
-        text = f"{len(references)} references, {inline} inline keys" if references or inline else "the chart's own"
+        counted = [(len(references), "reference"), (inline, "inline key")]
+        told = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted if count]
+        text = ", ".join(told) or "the chart's own"
         yield Finding("values", "good", text)
 
     async def _reach(self) -> AsyncIterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.install_chart import namespace_of
 from hub.cli.scope import Scope, scope_options
 
@@ -32,7 +33,10 @@ class Finding:
     fatal: bool = True
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    examples=(("check --pre", "Before an installation."), ("check", "The cluster, and the hub on it.")),
+)
 @scope_options()
 @click.option("--pre", is_flag=True, help="Only what an installation needs, before there is one.")
 def check(scope: Scope, *, pre: bool) -> None:
@@ -152,15 +156,18 @@ async def _kinds(client: Client) -> AsyncIterator[Finding]:
     from hub.api.meta import CUSTOM_RESOURCE_DEFINITIONS
 
     served = {one["metadata"]["name"]: one for one in (await client.list(CUSTOM_RESOURCE_DEFINITIONS)).items}
-    missing, old = [], []
+    missing, old, served_any = [], [], False
     for wanted in crds():
         name = wanted["metadata"]["name"]
         if name not in served:
             missing.append(name)
-        elif not _covers(served[name], wanted):
+            continue
+        served_any = True
+        if not _covers(served[name], wanted):
             old.append(name)
     if missing:
-        yield Finding(good=False, text=f"not installed: {', '.join(missing)}; run 'hubctl install'")
+        what = "none of the hub's kinds is installed" if not served_any else f"not installed: {', '.join(missing)}"
+        yield Finding(good=False, text=f"{what}; run 'hubctl install'")
     if old:
         yield Finding(good=False, text=f"of another version: {', '.join(old)}; run 'hubctl install'")
     if not missing and not old:

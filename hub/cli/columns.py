@@ -45,6 +45,9 @@ COLUMNS: Mapping[str, tuple[Shown, ...]] = {
 ALWAYS_READY: Mapping[str, str] = {"Alert": "Alert is Ready", "Provider": "Provider is Ready"}
 """Kinds that have no status in their newest version, and what is said instead."""
 
+NEVER_SUSPENDED = frozenset({"ExternalArtifact", "Provider"})
+"""Kinds that nobody works on, so that there is nothing to leave alone."""
+
 SOURCE = Shown("SOURCE", "")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from click.shell_completion import CompletionItem
+
+_BESIDE = 50  # columns of a command line that leave room for its explanation
 
 
 def words_argument(metavar: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -39,7 +42,20 @@ class ExampleCommand(click.Command):
         """Write the examples."""
         if self._examples:
             with formatter.section("Examples"):
-                formatter.write_dl([(f"hubctl {line}", text) for line, text in self._examples], col_max=50)
+                _write_examples(formatter, [(f"hubctl {line}", text) for line, text in self._examples])
+
+
+def _write_examples(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
+    """Write command lines beside what they do; below each other when one is long, so that it can be copied whole."""
+    if all(len(line) <= _BESIDE for line, _ in rows):
+        formatter.write_dl(rows, col_max=_BESIDE)
+        return
+    margin = " " * formatter.current_indent
+    for line, text in rows:
+        formatter.write(f"{margin}{line}\n")
+        formatter.write(
+            f"{textwrap.fill(text, formatter.width - 8, initial_indent=margin * 3, subsequent_indent=margin * 3)}\n"
+        )
 
 
 class KindCommand(ExampleCommand):
@@ -57,11 +73,11 @@ class KindCommand(ExampleCommand):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write examples, then the kinds; the registry is read only now, when somebody asks."""
-        from hub.api.registry import KINDS
+        from hub.api.kinds import KINDS
 
         super().format_epilog(ctx, formatter)
         rows = [
             (kind.name, ", ".join(dict.fromkeys([*kind.names, kind.api.plural, *kind.short_names]))) for kind in KINDS
         ]
         with formatter.section("Kinds"):
-            formatter.write_dl([*rows, ("several", "sources all, all")] if self._several else rows)
+            formatter.write_dl([*rows, ("several", "sources all, images all, all")] if self._several else rows)

@@ -47,7 +47,7 @@ def complete_words(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 
 def _candidates(ctx: click.Context, before: list[str], incomplete: str) -> list[str]:
-    from hub.api.registry import KINDS, kind_named
+    from hub.api.kinds import KINDS, kind_named
 
     words = [*before, *([incomplete.partition("/")[0]] if "/" in incomplete else [])]
     for count in (2, 1):

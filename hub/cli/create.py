@@ -53,7 +53,7 @@ class CreateGroup(SuggestingGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Make the command of one kind, or of a group."""
-        from hub.api.registry import kind_named
+        from hub.api.kinds import kind_named
         from hub.cli.flags import FLAGS
 
         if not self._group and cmd_name in MORE:
@@ -75,7 +75,7 @@ create = CreateGroup(name="create", help="Create or update objects, or print the
 
 def _creatable() -> list[str]:
     """Return the names of the kinds that there are flags for."""
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli.flags import FLAGS
 
     return [kind.names[0] for kind in KINDS if kind.name in FLAGS]
@@ -241,6 +241,19 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "GitRepository": (
         ("create source git charts --url https://git.example.com/charts.git --branch main", "Follow a branch."),
         ("create source git charts --url https://git.example.com/charts.git --export", "Print it only."),
+    ),
+    "HelmRepository": (
+        ("create source helm podinfo --url https://stefanprodan.github.io/podinfo", "A chart repository."),
+        ("create source helm charts --url oci://ghcr.io/org/charts --secret-ref login", "A registry."),
+    ),
+    "OCIRepository": (
+        ("create source oci app --url oci://ghcr.io/org/app --tag-semver '>=1.0.0'", "The highest version."),
+    ),
+    "Bucket": (
+        ("create source bucket charts --bucket-name charts --endpoint s3.amazonaws.com --secret-ref keys", "A bucket."),
+    ),
+    "HelmChart": (
+        ("create source chart web --source GitRepository/charts --chart ./web", "A chart that releases may refer to."),
     ),
     "HelmRelease": (
         (

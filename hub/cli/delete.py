@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hub.cli.command import KindCommand, words_argument
+from hub.cli.consent import require_consent, yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     ),
 )
 @words_argument("KIND NAME...")
-@click.option("-y", "--yes", "-s", "--silent", "sure", is_flag=True, help="Do not ask.")
+@yes_option("-s", "--silent")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are gone.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
 @scope_options()
@@ -51,18 +52,9 @@ async def _delete(scope: Scope, kind: Kind, names: tuple[str, ...], *, sure: boo
         # All are read before anything is deleted: a typo in the last name must not cost the first object.
         objects = [await read(cluster, kind, name) for name in names]
         if not sure:
-            _confirm([await _consequence(cluster, kind, raw) for raw in objects])
+            what = "this deletes" if len(objects) == 1 else f"these {len(objects)} objects would be deleted"
+            require_consent(what, [await _consequence(cluster, kind, raw) for raw in objects])
         await gathered(say, [_one(cluster, kind, raw, say, timeout) for raw in objects])
-
-
-def _confirm(lines: list[str]) -> None:
-    from hub.cli.failures import Failed
-
-    what = "this deletes" if len(lines) == 1 else f"these {len(lines)} objects would be deleted"
-    click.echo("\n".join([f"{what}:", *(f"  {line}" for line in lines)]), err=True)
-    if not sys.stdin.isatty():
-        raise Failed("nothing was deleted: there is nobody to ask; say --yes")
-    click.confirm("Are you sure?", abort=True, err=True)
 
 
 async def _consequence(cluster: Cluster, kind: Kind, raw: dict[str, Any]) -> str:
@@ -124,8 +116,9 @@ async def _gone(cluster: Cluster, kind: Kind, name: str, uid: str, timeout: floa
 
     last: dict[str, Any] = {}
     try:
-        async with asyncio.timeout(timeout):
-            async for batch in Stream(cluster.client, kind.api, cluster.namespace, name=name).batches():
+        stream = Stream(cluster.client, kind.api, cluster.namespace, name=name)
+        async with asyncio.timeout(timeout), aclosing(stream.batches()) as batches:
+            async for batch in batches:
                 there = [one.object for one in batch if one.what != "deleted" and one.object["metadata"]["uid"] == uid]
                 if not there:
                     return

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from hub.cli.command import ExampleCommand
+from hub.cli.lazy import SuggestingGroup
 from hub.errors import HubError
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ _DIR = click.option(
 _KIND_IS_UNTESTED = "kind is a thin alternative that the tests of this project do not cover"
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def dev() -> None:
     """Run real clusters on this machine: one hub, some members."""
 
 
-@dev.command()
+@dev.command(
+    cls=ExampleCommand, examples=(("dev up --members 5", "A hub and five members; what is there already stays."),)
+)
 @click.option(
     "--members", type=click.IntRange(0, 50), default=2, show_default=True, help="How many members beside the hub."
 )
@@ -56,7 +60,7 @@ def up(members: int, folder: Path, provider: str) -> None:
     _run(_up(folder, members, provider))
 
 
-@dev.command()
+@dev.command(cls=ExampleCommand, examples=(("dev status --dir /tmp/clusters", "Of clusters in another folder."),))
 @_DIR
 def status(folder: Path) -> None:
     """Show how the clusters are; exit code 0 when all are up."""
@@ -64,7 +68,10 @@ def status(folder: Path) -> None:
         raise SystemExit(1)
 
 
-@dev.command()
+@dev.command(
+    cls=ExampleCommand,
+    examples=(("dev down", "They come back as they were with the next up."), ("dev down --delete", "Nothing is left.")),
+)
 @_DIR
 @click.option("--delete", is_flag=True, help="Remove their data, logs and kubeconfigs too.")
 def down(folder: Path, *, delete: bool) -> None:

@@ -89,11 +89,14 @@ def diff(
 
     Exit code 0: nothing would change; 1: something would; 2: that cannot be told, or the member refuses it.
     """
+    from hub.cli.failures import BadInput
     from hub.cli.proposal import Elsewhere
     from hub.cli.releases import named
 
     if revision and folder:
         raise click.UsageError("either --revision or --path, not both")
+    if folder and not folder.is_dir():
+        raise BadInput(f"--path {folder} is not a folder")
     if scope.everywhere and not every:
         raise click.UsageError("-A is for --all; a name is looked up in one namespace")
     name = "" if every else named(words)
@@ -132,11 +135,11 @@ async def _diff(scope: Scope, name: str, elsewhere: Elsewhere | None, artifacts:
         async with workbench(cluster, artifacts) as bench, say.busy(f"comparing {len(found)} releases"):
             proposals, gate = Proposals(bench, elsewhere), asyncio.Semaphore(_AT_ONCE)
             compared = await asyncio.gather(*(_compare(bench, proposals, raw, gate) for raw in found))
-    write_lines(_report(compared))
+    write_lines(report(compared))
     for one in compared:
         if one.error:
             say.failure(f"{one.title}: {one.error}")
-    return _verdict(compared)
+    return verdict(compared)
 
 
 async def _compare(bench: Workbench, proposals: Proposals, raw: dict[str, Any], gate: asyncio.Semaphore) -> Comparison:
@@ -175,7 +178,7 @@ async def _effects(
     return Comparison(member_name(release), f"{title}: {arrow}", tuple(effects))
 
 
-def _report(compared: list[Comparison]) -> list[str]:
+def report(compared: list[Comparison]) -> list[str]:
     """Return each release that changes, then one line for each member."""
     from hub.cli.differences import counted, lines_of
     from hub.cli.output import styled
@@ -198,7 +201,8 @@ def _plural(count: int) -> str:
     return f"{count} release{'' if count == 1 else 's'}"
 
 
-def _verdict(compared: list[Comparison]) -> int:
+def verdict(compared: list[Comparison]) -> int:
+    """Return the exit code."""
     if any(one.error or any(effect.problem for effect in one.effects) for one in compared):
         return TROUBLE
     return DIFFERENT if any(one.effects for one in compared) else SAME

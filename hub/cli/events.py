@@ -144,7 +144,7 @@ def _about(event: dict[str, Any]) -> Key:
 
 
 def _is_ours(event: dict[str, Any]) -> bool:
-    from hub.api.registry import kind_for
+    from hub.api.kinds import kind_for
 
     about = event.get("involvedObject") or {}
     return kind_for(about.get("apiVersion", ""), about.get("kind", "")) is not None

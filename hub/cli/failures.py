@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from hub.errors import ApiError, Forbidden, HubError, NotFound, Unauthorized
+
+_NO_SELECTOR = re.compile(r"unable to parse requirement|found '.*', expected: ")
 
 
 class Failed(HubError):
@@ -51,7 +55,7 @@ def explain(error: Exception) -> str | None:
             return f"{_line(error)}; 'kubectl create namespace' makes it"
         case NotFound() if is_missing_kind(error):
             return f"{_line(error)}: is this the hub's cluster? 'hubctl install' installs the hub and its kinds"
-        case ApiError(status=400) if "unable to parse requirement" in error.message:
+        case ApiError(status=400) if _NO_SELECTOR.search(error.message):
             return f"this is no label selector: {_line(error)}; 'app=web,tier!=cache' is one"
         case HubError():
             return _line(error)

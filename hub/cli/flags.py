@@ -41,6 +41,7 @@ class Flag:
 
 _SECRET = Flag("secret-ref", "secretRef.name", "Secret with the credentials; 'hubctl create secret' makes one.")
 _PROXY = Flag("proxy-secret-ref", "proxySecretRef.name", "Secret with the address of a proxy.")
+_CERT_REF = Flag("cert-ref", "certSecretRef.name", "The same as --cert-secret-ref.")
 _CERT = Flag("cert-secret-ref", "certSecretRef.name", "Secret with TLS certificates.")
 _IGNORE = Flag("ignore-paths", "ignore", "Paths to leave out, as in .gitignore.", "list", put=setters.lines)
 _PROVIDER = Flag("provider", "provider", "Whose credentials are used: generic, aws, azure, gcp, github.")
@@ -85,8 +86,15 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         _SECRET,
         _PROXY,
         _CERT,
+        _CERT_REF,
         _ACCOUNT,
         *_VERIFY,
+        Flag(
+            "layer-selector",
+            "layerSelector",
+            "MEDIA-TYPE[,OPERATION] of the layer to take; the operation is extract or copy.",
+            put=setters.layer,
+        ),
         _IGNORE,
         _INSECURE,
     ),

@@ -47,7 +47,7 @@ class Question:
         return (not names or raw["metadata"]["name"] in names) and (self.status is None or self.status.matches(raw))
 
 
-class _Form(click.ParamType[str]):
+class FormType(click.ParamType[str]):
     """A form of output, or a template of one."""
 
     name = "form"
@@ -76,7 +76,7 @@ class _Form(click.ParamType[str]):
     ),
 )
 @words_argument("KIND [NAME]...")
-@click.option("-o", "--output", "form", type=_Form(), help="Default: a table.")
+@click.option("-o", "--output", "form", type=FormType(), help="Default: a table.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option(
     "-l",
@@ -129,9 +129,8 @@ def _template(text: str) -> tuple[Part, ...]:
 
 async def _once(scope: Scope, question: Question) -> None:
     from hub.cli.printer import print_once
-    from hub.cli.say import Say
 
-    async with connect(scope) as cluster, Say().busy("asking the hub's API server"):
+    async with connect(scope) as cluster:
         found = await _found(cluster, question)
         listed = list(zip(question.selection.kinds, found, strict=True))
         if question.form not in ("json", "yaml", "jsonpath") or question.selection.names:

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hub.cli.command import ExampleCommand
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
     from hub.images.commit import Outcome
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def image() -> None:
     """Look ahead at what image automation does."""
 
 
-@image.command()
+@image.command(cls=ExampleCommand, examples=(("image preview app", "What would be committed, as a diff."),))
 @click.argument("name")
 @scope_options()
 def preview(name: str, scope: Scope) -> None:
@@ -50,10 +52,12 @@ async def _preview(name: str, scope: Scope) -> None:
 async def _outcome(cluster: Cluster, name: str) -> Outcome:
     """Run the automation up to the commit, in a folder that goes away."""
     import tempfile
+    from dataclasses import replace
     from pathlib import Path
 
     from hub.api.image import ImagePolicy, ImageUpdateAutomation
     from hub.api.source import GitRepository
+    from hub.cli.objects import read
     from hub.content.gitcache import GitCache
     from hub.content.gitwrite import GitWriter
     from hub.images.automation import chosen_policies, prepare
@@ -64,12 +68,11 @@ async def _outcome(cluster: Cluster, name: str) -> Outcome:
     from hub.runtime.secrets import SecretReader
 
     client, namespace = cluster.client, cluster.namespace or "default"
-    raw = await client.get(ImageUpdateAutomation.KIND.api, name, namespace)
-    automation = ImageUpdateAutomation.parse(raw)
+    automation = ImageUpdateAutomation.parse(await read(cluster, ImageUpdateAutomation.KIND, name))
     listed = await client.list(ImagePolicy.KIND.api, namespace)
     policies = chosen_policies([ImagePolicy.parse(one) for one in listed.items], automation)
     cache, ref = Cache(), automation.spec.source_ref
-    cache.put(await client.get(GitRepository.KIND.api, ref.name, ref.namespace or namespace))
+    cache.put(await read(replace(cluster, namespace=ref.namespace or namespace), GitRepository.KIND, ref.name))
     with tempfile.TemporaryDirectory(prefix="hubctl-") as folder:
         git = GitCache(Path(folder))
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hub.cli.command import ExampleCommand
 from hub.cli.durations import TIMEOUT
 from hub.cli.install_chart import NAMESPACE, Wishes, namespace_of, values_options
 from hub.cli.scope import Scope, scope_options
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 _LABELS = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    examples=(
+        ("install", "In the namespace hub-system."),
+        ("install --set replicas=3 -f values.yaml", "With values of the chart."),
+        ("install --export > hub.yaml", "For whoever applies it."),
+    ),
+)
 @scope_options()
 @values_options
 @click.option("--export", is_flag=True, help="Print what would be applied, and apply nothing.")

@@ -90,6 +90,7 @@ async def uninstall(scope: Scope, timeout: float) -> None:
 
 
 async def _helm(argv: Sequence[str]) -> str:
+    from hub.cli.spinner import spinner_of
     from hub.release.helm import Helm
 
     with tempfile.TemporaryDirectory(prefix="hubctl-helm-") as home:
@@ -103,7 +104,8 @@ async def _helm(argv: Sequence[str]) -> str:
             env={**os.environ, "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home},
         )
         try:
-            out, err = await process.communicate()
+            async with spinner_of().over(f"waiting for helm {argv[0]}"):
+                out, err = await process.communicate()
         except asyncio.CancelledError:
             process.terminate()
             await process.wait()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub.api.registry import KINDS, kind_named
+from hub.api.kinds import KINDS, kind_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

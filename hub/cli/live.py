@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hub.cli.spinner import spinner_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -54,6 +56,7 @@ class Screen:
 @contextmanager
 def live(kinds: Sequence[Kind], draw: Draw) -> Iterator[Screen]:
     """Show a screen until the block ends."""
+    spinner_of().dismiss()
     screen = Screen(kinds, draw)
     console = Console(highlight=False)
     with Live(screen, console=console, refresh_per_second=_PER_SECOND, vertical_overflow="ellipsis"):

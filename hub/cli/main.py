@@ -44,6 +44,8 @@ VERBS: dict[str, Verb] = {
     "build": Verb("hub.cli.build", "build", "Build an artifact from a folder, or the manifests of a release."),
     "push": Verb("hub.cli.artifact", "push", "Push an artifact to a registry."),
     "pull": Verb("hub.cli.artifact", "pull", "Pull an artifact from a registry."),
+    "list": Verb("hub.cli.artifact_tags", "list_", "List the artifacts of a registry."),
+    "tag": Verb("hub.cli.artifact_tags", "tag", "Give an artifact of a registry further tags."),
     "events": Verb("hub.cli.events", "events", "Show what happened to the hub's objects."),
     "logs": Verb("hub.cli.logs", "logs", "Show what the hub, or Flux's controllers, wrote about objects."),
     "tree": Verb("hub.cli.tree", "tree", "Show what an object applied, or what is made from a source."),
@@ -53,7 +55,7 @@ VERBS: dict[str, Verb] = {
     "member": Verb("hub.cli.member", "member", "Add, look at and renew the clusters that releases go to."),
     "image": Verb("hub.cli.image", "image", "Look ahead at what image automation does."),
     "install": Verb("hub.cli.install", "install", "Install the hub, or upgrade it to the version of this program."),
-    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub from its host cluster."),
+    "uninstall": Verb("hub.cli.uninstall", "uninstall", "Remove the hub from its host cluster; asks first."),
     "check": Verb(
         "hub.cli.check",
         "check",
@@ -129,4 +131,7 @@ def _failed(sentence: str) -> None:
 def _usage(error: click.UsageError) -> str:
     """Return a usage error on one line, and where the usage is told."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    return f"{text}; see '{error.ctx.command_path} --help'" if error.ctx else text
+    if error.ctx is None:
+        return text
+    see = f"ee '{error.ctx.command_path} --help'"
+    return f"{text} S{see}" if text.endswith("?") else f"{text}; s{see}"

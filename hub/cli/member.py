@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub.cli.command import ExampleCommand
+from hub.cli.consent import yes_option
 from hub.cli.durations import TIMEOUT
+from hub.cli.get import FormType
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, scope_options
 
 if TYPE_CHECKING:
@@ -37,12 +41,21 @@ def _options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Cal
     return decorate
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def member() -> None:
     """Add, look at and renew the clusters that releases go to."""
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand,
+    examples=(
+        (
+            "member add edge --from-context edge --service-account hub",
+            "With an account of the hub's own on the member.",
+        ),
+        ("member add edge --from-kubeconfig edge.yaml -l region=eu", "With the credentials of a file."),
+    ),
+)
 @click.argument("name")
 @scope_options()
 @_options(*_FROM)
@@ -78,22 +91,27 @@ def add(name: str, scope: Scope, **more: Any) -> None:
     asyncio.run(add_member(scope, wanted))
 
 
-@member.command("list")
+@member.command(
+    "list",
+    cls=ExampleCommand,
+    examples=(("member list -A -o wide", "Of all namespaces, with latency and when credentials end."),),
+)
 @scope_options(everywhere=True)
-@click.option("-o", "--output", "form", type=click.Choice(["wide", "json", "yaml", "name"]), help="Default: a table.")
+@click.option("-o", "--output", "form", type=FormType(), help="Default: a table.")
+@click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until interrupted.")
 @click.option("-l", "--selector", "labels", metavar="LABELS", help="Only members with these labels.")
 @click.pass_context
-def list_(context: click.Context, scope: Scope, *, form: str | None, labels: str | None) -> None:
+def list_(context: click.Context, scope: Scope, *, form: str | None, watch: bool, labels: str | None) -> None:
     """List members and how they are; the same as 'hubctl get members'."""
     from hub.cli.get import get
 
     context.invoke(
         get, words=("members",), namespace=scope.namespace, kubeconfig=scope.kubeconfig, kube_context=scope.context,
-        everywhere=scope.everywhere, form=form, watch=False, labels=labels, status_selector=None, no_header=False,
+        everywhere=scope.everywhere, form=form, watch=watch, labels=labels, status_selector=None, no_header=False,
     )  # fmt: skip
 
 
-@member.command()
+@member.command(cls=ExampleCommand, examples=(("member show edge", "Conditions and releases too."),))
 @click.argument("name")
 @scope_options()
 def show(name: str, scope: Scope) -> None:
@@ -103,7 +121,9 @@ def show(name: str, scope: Scope) -> None:
     asyncio.run(show_member(scope, name))
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand, examples=(("member check edge --in-namespace apps", "When releases go to one namespace only."),)
+)
 @click.argument("name")
 @scope_options()
 @click.option("--in-namespace", "namespace_there", metavar="NS", help="Ask for the rights in this namespace alone.")
@@ -118,7 +138,13 @@ def check(name: str, scope: Scope, *, namespace_there: str | None) -> None:
     asyncio.run(check_member(scope, name, namespace_there))
 
 
-@member.command()
+@member.command(
+    cls=ExampleCommand,
+    examples=(
+        ("member rotate edge", "A new token of its service account."),
+        ("member rotate edge --from-kubeconfig edge.yaml", "What was handed over to you."),
+    ),
+)
 @click.argument("name")
 @scope_options()
 @_options(*_FROM)
@@ -137,16 +163,17 @@ def rotate(
     asyncio.run(rotate_member(scope, name, from_kubeconfig, from_context, token_duration))
 
 
-@member.command()
+@member.command(cls=ExampleCommand, examples=(("member remove edge", "When its releases are gone; asks first."),))
 @click.argument("name")
 @scope_options()
 @click.option("--force", is_flag=True, help="Even when releases go there; they say that they cannot reach it.")
-def remove(name: str, scope: Scope, *, force: bool) -> None:
+@yes_option()
+def remove(name: str, scope: Scope, *, force: bool, sure: bool) -> None:
     """
-    Remove a Member, and its Secret when 'hubctl member add' made that.
+    Remove a Member, and its Secret when 'hubctl member add' made that; asks first.
 
     Nothing changes on the cluster itself: delete the releases first.
     """
     from hub.cli.member_show import remove_member
 
-    asyncio.run(remove_member(scope, name, force=force))
+    asyncio.run(remove_member(scope, name, force=force, sure=sure))

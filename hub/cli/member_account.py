@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hub.api.kind import Api
 from hub.api.meta import NAMESPACES, SERVICE_ACCOUNTS
 from hub.cli.failures import Failed
+from hub.cli.spinner import spinner_of
 from hub.errors import Conflict
 from hub.kube.client import Client, Unreachable
 
@@ -52,7 +53,8 @@ async def member_client(config: ClusterConfig) -> AsyncIterator[Client]:
 
     client = Client(config, name="member", user_agent=f"hubctl/{__version__}")
     try:
-        yield client
+        async with spinner_of().over(f"asking member {config.address}"):
+            yield client
     except Unreachable as error:
         raise Failed(f"cannot reach the member: {error.message}") from error
     finally:
@@ -63,7 +65,8 @@ async def prepare(client: Client, account: Account, role: str, namespaces: tuple
     """
     Make the account and let it do what a role allows: in the whole cluster, or in some namespaces.
 
-    It may also renew its own token. What is there already is made so.
+    It may also renew its own token. What is there already is made so, so that an attempt that was cut short is made
+    good by the next one.
     """
     await _namespace(client, account.namespace)
     metadata = {"name": account.name, "namespace": account.namespace}

@@ -11,9 +11,10 @@ from hub.api.meta import SECRETS
 from hub.cli.failures import Failed
 from hub.cli.member_account import Account, member_client, prepare, token, with_token
 from hub.cli.objects import read
+from hub.cli.outcome import to_the_end
 from hub.cli.say import Say
 from hub.cli.scope import connect
-from hub.errors import Conflict, NotFound
+from hub.errors import Conflict, HubError, NotFound
 from hub.kube.config import load_kubeconfig, parse_kubeconfig
 from hub.kube.kubeconfig import write_kubeconfig
 from hub.members.expiry import expiry_of
@@ -77,7 +78,7 @@ async def add_member(scope: Scope, wanted: Addition) -> None:
     text = write_kubeconfig(config, wanted.name)
     await _try(config, say)
     async with connect(scope) as cluster:
-        await _store(cluster, wanted, account, text, say)
+        await to_the_end(_store(cluster, wanted, account, text, say))
         if wanted.timeout is not None:
             say.waiting(f"waiting for the hub to reach {wanted.name}")
             found = await Wait(cluster, Member.KIND, wanted.name, say).until_ready(wanted.timeout)
@@ -160,20 +161,24 @@ async def _store(cluster: Cluster, wanted: Addition, account: Account | None, te
         "data": {"value": base64.b64encode(text.encode()).decode()},
     }
     try:
-        await cluster.client.create(SECRETS, body)
+        made = await cluster.client.create(SECRETS, body)
     except Conflict as error:
         raise Failed(
             f"Secret '{cluster.namespace}/{secret}' exists: 'hubctl member rotate' exchanges the credentials of a "
             "member, --secret chooses another name"
         ) from error
-    say.success(f"Secret {secret} made in {cluster.namespace} namespace")
     member = {
         "apiVersion": api.api_version,
         "kind": api.kind,
         "metadata": {"name": wanted.name, "namespace": cluster.namespace, "labels": wanted.labels},
         "spec": {"kubeConfig": {"secretRef": {"name": secret}}},
     }
-    await cluster.client.apply(api, member, manager="hubctl")
+    try:
+        await cluster.client.apply(api, member, manager="hubctl")
+    except HubError:  # a Secret without its Member would stand in the way of the next attempt
+        await cluster.client.delete(SECRETS, secret, cluster.namespace, uid=made["metadata"]["uid"])
+        raise
+    say.success(f"Secret {secret} made in {cluster.namespace} namespace")
     say.success(f"Member {wanted.name} made")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from hub.api.fleet import MANAGED_BY, Member
 from hub.api.helm import HelmRelease
 from hub.api.meta import SECRETS
+from hub.cli.consent import require_consent
 from hub.cli.failures import Failed
 from hub.cli.objects import read
+from hub.cli.output import write_lines
 from hub.cli.say import Say
 from hub.cli.scope import connect
 from hub.errors import NotFound
@@ -25,11 +25,10 @@ async def show_member(scope: Scope, name: str) -> None:
     async with connect(scope) as cluster:
         member = Member.parse(await read(cluster, Member.KIND, name))
         releases = await _releases(cluster, member)
-    for line in described(member, releases):
-        click.echo(line)
+    write_lines(described(member, releases))
 
 
-async def remove_member(scope: Scope, name: str, *, force: bool) -> None:
+async def remove_member(scope: Scope, name: str, *, force: bool, sure: bool) -> None:
     """
     Delete a Member, and the Secret that was made with it.
 
@@ -45,9 +44,17 @@ async def remove_member(scope: Scope, name: str, *, force: bool) -> None:
                 f"releases go to member {name}: {', '.join(sorted(releases))}; delete them first, which uninstalls "
                 "them, or use --force"
             )
+        secret = member.spec.kube_config.secret_ref.name
+        is_ours = await _is_ours(cluster, secret)
+        if not sure:
+            require_consent("this removes", _touched(member, releases, secret if is_ours else ""))
         await cluster.client.delete(Member.KIND.api, name, cluster.namespace)
         say.success(f"Member {name} removed")
-        await _remove_secret(cluster, member.spec.kube_config.secret_ref.name, say)
+        if is_ours:
+            await cluster.client.delete(SECRETS, secret, cluster.namespace)
+            say.success(f"Secret {secret} removed")
+        elif is_ours is not None:
+            say.warning(f"Secret {secret} stays: it was not made by 'hubctl member add'")
 
 
 def described(member: Member, releases: list[HelmRelease]) -> list[str]:
@@ -63,7 +70,7 @@ def described(member: Member, releases: list[HelmRelease]) -> list[str]:
         "Breaker": status.breaker,
         "Reachable since": status.reachable_since,
         "Last seen": f"{status.last_seen} ({status.latency})" if status.last_seen else "",
-        "Records watched": status.watch,
+        "Records watched": status.watch if status.last_seen else "",
         "Credentials": f"{credentials.what} until {credentials.expires}" if credentials else "",
         "Releases": f"{counted.ready} of {counted.total} ready" if counted else "",
     }
@@ -88,13 +95,17 @@ async def _releases(cluster: Cluster, member: Member) -> list[HelmRelease]:
     return [one for one in found if (theirs := kubeconfig_of(one)) is not None and same_kubeconfig(theirs, mine)]
 
 
-async def _remove_secret(cluster: Cluster, name: str, say: Say) -> None:
+def _touched(member: Member, releases: list[str], secret: str) -> list[str]:
+    """Return what goes, and what is cut off by it."""
+    lines = [f"Member {member.metadata.namespace}/{member.metadata.name}: its cluster is left as it is"]
+    lines += [f"Secret {member.metadata.namespace}/{secret}: the kubeconfig of it"] if secret else []
+    return lines + [f"HelmRelease {member.metadata.namespace}/{one}: cannot reach it any more" for one in releases]
+
+
+async def _is_ours(cluster: Cluster, name: str) -> bool | None:
+    """Return whether a Secret was made by ``hubctl member add``; None when there is none."""
     try:
         secret: dict[str, Any] = await cluster.client.get(SECRETS, name, cluster.namespace, metadata_only=True)
     except NotFound:
-        return
-    if (secret["metadata"].get("labels") or {}).get(MANAGED_BY) != "hubctl":
-        say.warning(f"Secret {name} stays: it was not made by 'hubctl member add'")
-        return
-    await cluster.client.delete(SECRETS, name, cluster.namespace)
-    say.success(f"Secret {name} removed")
+        return None
+    return bool((secret["metadata"].get("labels") or {}).get(MANAGED_BY) == "hubctl")

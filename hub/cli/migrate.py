@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from hub.cli.command import ExampleCommand
+from hub.cli.consent import require_consent, yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.install_chart import Wishes, namespace_of, values_options
 from hub.cli.scope import Scope, scope_options
@@ -43,12 +45,28 @@ class Before:
     ready: bool
 
 
-@click.command()
+class Mode(NamedTuple):
+    """How far to go: only tell, only stop Flux's controllers, without a question."""
+
+    dry_run: bool
+    skip_install: bool
+    sure: bool
+
+
+@click.command(
+    cls=ExampleCommand,
+    examples=(
+        ("migrate --dry-run", "What would be done, and what stands in the way."),
+        ("migrate", "Stop Flux's two controllers, install the hub, compare every release."),
+        ("migrate --back", "The other way round."),
+    ),
+)
 @scope_options()
 @values_options
 @click.option("--back", is_flag=True, help="Stop the hub and let Flux's controllers run again.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done, and what stands in the way.")
 @click.option("--skip-install", is_flag=True, help="Stop Flux's controllers only: the hub is started by other means.")
+@yes_option()
 @click.option("--timeout", type=TIMEOUT, default="10m", show_default=True, help="Longest wait for each step.")
 def migrate(
     scope: Scope,
@@ -58,19 +76,22 @@ def migrate(
     back: bool,
     dry_run: bool,
     skip_install: bool,
+    sure: bool,
     timeout: float,
 ) -> None:
     """
     Take over from Flux on this cluster, or with --back give back.
 
-    Objects, HelmCharts, finalizers and Helm's records are adopted as they are: no upgrade is run and nothing restarts.
+    It says what it would stop and start, and asks. Objects, HelmCharts, finalizers and Helm's records are adopted as
+    they are: no upgrade is run and nothing restarts.
     Flux's other controllers (kustomize, notification, image) go on working.
     """
     wishes = Wishes(files, pairs, timeout)
-    asyncio.run(_back(scope, wishes, dry_run=dry_run) if back else _over(scope, wishes, dry_run, skip_install))
+    mode = Mode(dry_run=dry_run, skip_install=skip_install, sure=sure)
+    asyncio.run(_back(scope, wishes, mode) if back else _over(scope, wishes, mode))
 
 
-async def _over(scope: Scope, wishes: Wishes, dry_run: bool, skip_install: bool) -> None:  # noqa: FBT001  # two flags of one command
+async def _over(scope: Scope, wishes: Wishes, mode: Mode) -> None:
     from hub.cli.check import flux_controllers
     from hub.cli.say import Say
     from hub.cli.scope import connect
@@ -81,13 +102,13 @@ async def _over(scope: Scope, wishes: Wishes, dry_run: bool, skip_install: bool)
         before = await _releases(client)
         await _stop_when_in_the_way(client, say)
         controllers = await flux_controllers(client)
-        if dry_run:
-            _tell_plan(say, controllers, len(before), f"install the hub in namespace {namespace_of(scope)}")
+        then = "start nothing" if mode.skip_install else f"install the hub in namespace {namespace_of(scope)}"
+        if not _is_agreed(say, mode, controllers, f"{then}; {len(before)} releases change hands"):
             return
         for one in controllers:
             await _scale(client, one, 0, say)
         await _gone(client, [one["metadata"]["namespace"] for one in controllers], timeout)
-        if skip_install:
+        if mode.skip_install:
             say.success("Flux's controllers are stopped; now start the hub")
             return
         from hub.cli.install import run
@@ -96,7 +117,7 @@ async def _over(scope: Scope, wishes: Wishes, dry_run: bool, skip_install: bool)
         await _compare(client, before, timeout, say)
 
 
-async def _back(scope: Scope, wishes: Wishes, *, dry_run: bool) -> None:
+async def _back(scope: Scope, wishes: Wishes, mode: Mode) -> None:
     from hub.cli.check import flux_controllers, hub_workload
     from hub.cli.failures import Failed
     from hub.cli.say import Say
@@ -110,8 +131,8 @@ async def _back(scope: Scope, wishes: Wishes, *, dry_run: bool) -> None:
         if not controllers:
             raise Failed("none of Flux's controllers is on this cluster; 'flux install' brings them")
         hub = await hub_workload(client, namespace)
-        if dry_run:
-            _tell_plan(say, [hub] if hub else [], len(before), "start Flux's controllers again")
+        then = f"start Flux's controllers again; {len(before)} releases change hands"
+        if not _is_agreed(say, mode, [hub] if hub else [], then):
             return
         if hub is not None:
             await _scale(client, hub, 0, say)
@@ -124,10 +145,16 @@ async def _back(scope: Scope, wishes: Wishes, *, dry_run: bool) -> None:
         )
 
 
-def _tell_plan(say: Say, stopped: list[dict[str, Any]], releases: int, then: str) -> None:
-    for one in stopped:
-        say.action(f"would stop {one['metadata']['namespace']}/{one['metadata']['name']}")
-    say.action(f"would {then}; {releases} releases change hands")
+def _is_agreed(say: Say, mode: Mode, stopped: list[dict[str, Any]], then: str) -> bool:
+    """Tell what would be done; return whether to go on. Raises ``Failed`` where nobody can be asked."""
+    workloads = [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in stopped]
+    if mode.dry_run:
+        for one in workloads:
+            say.action(f"would stop {one}")
+        say.action(f"would {then}")
+    elif not mode.sure:
+        require_consent("this would", [*(f"stop {one}" for one in workloads), then])
+    return not mode.dry_run
 
 
 async def _stop_when_in_the_way(client: Client, say: Say) -> None:
@@ -137,8 +164,8 @@ async def _stop_when_in_the_way(client: Client, say: Say) -> None:
     Raises:
         Failed: Objects of a kind that source-controller takes care of and this hub does not.
     """
+    from hub.api.kinds import KINDS
     from hub.api.meta import CUSTOM_RESOURCE_DEFINITIONS
-    from hub.api.registry import KINDS
     from hub.cli.failures import Failed
 
     ours = {f"{kind.api.plural}.{kind.api.group}" for kind in KINDS}

@@ -1,9 +1,9 @@
-"""Do the same to several objects at once: each gets its chance, each failure its line."""
+"""Several things as one: the same done to several objects, and steps of which none may be left out."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hub.cli.failures import Failed, explain
 
@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from hub.cli.say import Say
+
+T = TypeVar("T")
+
+
+async def to_the_end(work: Coroutine[object, object, T]) -> T:
+    """Run work that must not be left half done: Ctrl-C counts when it has ended. A second one ends it at once."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            await task
+        raise
 
 
 async def gathered(say: Say, work: Sequence[Coroutine[object, object, None]]) -> None:

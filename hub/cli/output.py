@@ -25,6 +25,8 @@ def form_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def write_lines(lines: Sequence[str]) -> None:
     """Write at once, so that a reader of a pipe sees it now and a closed pipe is noticed here."""
+    if spinners := sys.modules.get("hub.cli.spinner"):
+        spinners.spinner_of().dismiss()
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

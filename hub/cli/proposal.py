@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.api.meta import Key
+from hub.api.repositories import ExternalArtifact, OCIRepository
 from hub.api.source import GitRepository, HelmChart
 from hub.cli.failures import Failed
 from hub.cli.packing import pack
@@ -22,6 +23,7 @@ from hub.content.refs import GitRef, RefError
 from hub.errors import HubError, NotFound
 from hub.release.chart import template
 from hub.release.layers import combine
+from hub.release.referenced import ReferencedCharts
 from hub.release.values import inline_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,14 @@ class Proposal(NamedTuple):
     values: dict[str, Any]
 
 
+class _Chosen(NamedTuple):
+    """A chart: its package, name and version."""
+
+    package: Path
+    name: str
+    version: str
+
+
 class _Tree(NamedTuple):
     """The files of a source as a tarball."""
 
@@ -84,26 +94,41 @@ class Proposals:
         Raises:
             HubError: That cannot be had; the message says what and why.
         """
-        chart = await self._chart_object(release, raw)
-        if self._elsewhere is None:
-            artifact = chart.status.artifact
-            if artifact is None:
-                raise Failed(f"HelmChart {chart.key.namespace}/{chart.key.name} is not built yet", code=2)
-            path, name, version = (
-                await self._bench.artifacts.open(artifact),
-                chart.status.observed_chart_name,
-                artifact.revision,
-            )
-        else:
-            path, name, version = await self._built(chart)
-        layers = await self._bench.reader.layers(release)
-        return Proposal(path, name, version, combine(layers, inline_of(release)))
-
-    async def _chart_object(self, release: HelmRelease, raw: dict[str, Any]) -> HelmChart:
-        """Return the HelmChart of a release; with another source, as the release's spec asks for it now."""
         key = chart_key(raw) or source_key(raw)
-        if key is None or key.kind != "HelmChart":
-            raise Failed(f"a chart from {key.kind if key else 'nowhere'} cannot be compared yet", code=2)
+        if key is None:
+            raise Failed("it names no chart", code=2)
+        if key.kind != HelmChart.KIND.name:
+            chosen = await self._referenced(key)
+        elif self._elsewhere is None:
+            chosen = await self._packaged(await self._chart_object(key, release))
+        else:
+            chosen = await self._built(await self._chart_object(key, release))
+        layers = await self._bench.reader.layers(release)
+        return Proposal(chosen.package, chosen.name, chosen.version, combine(layers, inline_of(release)))
+
+    async def _referenced(self, key: Key) -> _Chosen:
+        """Return the chart in an artifact that ``chartRef`` names, as the hub makes it."""
+        kind = next((one for one in (OCIRepository.KIND, ExternalArtifact.KIND) if one.name == key.kind), None)
+        if kind is None:
+            raise Failed(f"a chart cannot come from {key}", code=2)
+        if self._elsewhere is not None:
+            raise Failed(f"--revision and --path are for charts from a GitRepository, not from {key}", code=2)
+        source: Any = kind.model.parse(await self._bench.client.get(kind.api, key.name, key.namespace))
+        if source.status.artifact is None:
+            raise Failed(f"{key} has no artifact yet", code=2)
+        charts = ReferencedCharts(self._bench.artifacts, self._bench.builder)
+        found = await charts.ready(key, source.status.artifact)
+        return _Chosen(await self._bench.artifacts.open(found.artifact), found.name, found.version)
+
+    async def _packaged(self, chart: HelmChart) -> _Chosen:
+        artifact = chart.status.artifact
+        if artifact is None:
+            raise Failed(f"HelmChart {chart.key.namespace}/{chart.key.name} is not built yet", code=2)
+        package = await self._bench.artifacts.open(artifact)
+        return _Chosen(package, chart.status.observed_chart_name, artifact.revision)
+
+    async def _chart_object(self, key: Key, release: HelmRelease) -> HelmChart:
+        """Return the HelmChart of a release; with another source, as the release's spec asks for it now."""
         try:
             found = HelmChart.parse(await self._bench.client.get(HelmChart.KIND.api, key.name, key.namespace))
         except NotFound:
@@ -114,7 +139,7 @@ class Proposals:
             found.spec = HelmChart.parse(template(release)).spec
         return found
 
-    async def _built(self, chart: HelmChart) -> tuple[Path, str, str]:
+    async def _built(self, chart: HelmChart) -> _Chosen:
         ref = chart.spec.source_ref
         tree = await self._tree(Key(ref.kind, chart.metadata.namespace, ref.name))
         request = ChartRequest(
@@ -130,7 +155,7 @@ class Proposals:
         build, package = await builder.build(tree.file, tree.digest, request)
         if package is None:
             raise AssertionError("nothing was excluded, so there is a package")
-        return package, build.name, build.version
+        return _Chosen(package, build.name, build.version)
 
     async def _tree(self, key: Key) -> _Tree:
         """Return the files of a source, and let the values that are read from it be of the same files."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hub.api.meta import READY, RECONCILING, STALLED
+from hub.api.repositories import HelmRepository
 
 if TYPE_CHECKING:
     from hub.api.meta import Resource
@@ -49,6 +50,8 @@ def progress(resource: Resource, request: str = "") -> Progress:
     """
     status, ready = resource.status, resource.status.condition(READY)
     message = ready.message if ready else ""
+    if is_data(resource):
+        return Progress(Stage.READY, message)
     if resource.spec.suspend:
         return Progress(Stage.SUSPENDED, message)
     reconciling, stalled = status.condition(RECONCILING), status.condition(STALLED)
@@ -69,6 +72,11 @@ def progress(resource: Resource, request: str = "") -> Progress:
     if ready is not None and ready.status == "True" and is_current and reconciling is None:
         return Progress(Stage.READY, message)
     return Progress(Stage.WORKING if is_current else Stage.UNSEEN, message)
+
+
+def is_data(resource: Resource) -> bool:
+    """Whether nobody ever writes a status: a HelmRepository of type oci, whose charts ask the registry."""
+    return isinstance(resource, HelmRepository) and resource.is_oci
 
 
 def _is_handled(resource: Resource, request: str) -> bool:

@@ -79,9 +79,14 @@ async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], wish: Wish) -> 
 async def _one(cluster: Cluster, kind: Kind, name: str, wish: Wish, say: Say) -> None:
     from hub.cli.failures import Failed
     from hub.cli.objects import read, require_there
+    from hub.cli.readiness import is_data
 
     resource = kind.model.parse(await read(cluster, kind, name))
     require_there(resource)
+    if is_data(resource):
+        raise Failed(
+            f"{kind.name} {name}: reconciliation not supported by the object; charts ask its registry themselves"
+        )
     if resource.spec.suspend:
         raise Failed(
             f"{kind.name} {resource.key.namespace}/{name} is suspended; 'hubctl resume {kind.names[0]} {name} "
@@ -96,9 +101,12 @@ async def _one(cluster: Cluster, kind: Kind, name: str, wish: Wish, say: Say) ->
 
 async def _request(cluster: Cluster, resource: Resource, wish: Wish, say: Say) -> None:
     from hub.api.meta import FORCE_AT, REQUESTED_AT, RESET_AT
+    from hub.cli.readiness import is_data
     from hub.cli.waiting import Wait
 
     kind, name = resource.KIND, resource.metadata.name
+    if is_data(resource):
+        return
     now = request_time()
     chosen = {REQUESTED_AT: True, FORCE_AT: wish.force, RESET_AT: wish.reset}
     say.action(f"annotating {kind.name} {name} in {cluster.namespace} namespace")
@@ -154,7 +162,7 @@ async def _chart_origins(cluster: Cluster, release: Any) -> AsyncIterator[Resour
 
 
 async def _origin(cluster: Cluster, kind_name: str, namespace: str, name: str) -> Resource:
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli.failures import Failed
     from hub.cli.objects import read
 

@@ -51,7 +51,7 @@ class Relations:
         Raises:
             ApiError: We may not, or it knows none of the kinds.
         """
-        from hub.api.registry import KINDS
+        from hub.api.kinds import KINDS
         from hub.cli.failures import is_missing_kind
         from hub.errors import NotFound
 

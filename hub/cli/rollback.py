@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hub.cli.command import ExampleCommand, words_argument
+from hub.cli.consent import require_consent, yes_option
 from hub.cli.durations import TIMEOUT
 from hub.cli.scope import Scope, connect, scope_options
 
@@ -26,17 +27,18 @@ _GOOD = frozenset({"deployed", "superseded"})
 @click.command(
     cls=ExampleCommand,
     examples=(
-        ("rollback hr web", "Back to the last good revision before this one."),
-        ("rollback hr web --to 3", "Back to revision 3; 'hubctl history hr web' lists them."),
+        ("rollback hr web", "Back to the last good revision before this one; asks first."),
+        ("rollback hr web --to 3 --yes", "Back to revision 3; 'hubctl history hr web' lists them."),
         ("reconcile hr web --force", "Give the rollback up: release what is desired."),
     ),
 )
 @words_argument("hr NAME")
 @click.option("--to", type=click.IntRange(min=1), metavar="REVISION", help="Default: the last good one before this.")
+@yes_option()
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the hub has done it.")
 @click.option("--timeout", type=TIMEOUT, default="5m", show_default=True, help="Longest wait.")
 @scope_options()
-def rollback(words: tuple[str, ...], scope: Scope, *, to: int | None, wait: bool, timeout: float) -> None:
+def rollback(words: tuple[str, ...], scope: Scope, *, to: int | None, sure: bool, wait: bool, timeout: float) -> None:
     """
     Go back to an older revision, until the next change.
 
@@ -45,10 +47,10 @@ def rollback(words: tuple[str, ...], scope: Scope, *, to: int | None, wait: bool
     """
     from hub.cli.releases import named
 
-    asyncio.run(_rollback(scope, named(words), to, timeout if wait else None))
+    asyncio.run(_rollback(scope, named(words), to, timeout if wait else None, sure=sure))
 
 
-async def _rollback(scope: Scope, name: str, to: int | None, timeout: float | None) -> None:
+async def _rollback(scope: Scope, name: str, to: int | None, timeout: float | None, *, sure: bool) -> None:
     from hub.cli.releases import load, member_name, member_of, reaching, revisions, where
     from hub.cli.say import Say
 
@@ -59,11 +61,11 @@ async def _rollback(scope: Scope, name: str, to: int | None, timeout: float | No
         async with reaching(cluster) as pool, say.busy(f"asking member {member_name(release)}"):
             stored = await revisions(await member_of(pool, release), where(release))
         goal = _goal(release, stored, to)
-        latest = stored[0]
-        say.action(
-            f"rolling HelmRelease {name} back from revision {latest.version} ({latest.chart}) "
-            f"to {goal.version} ({goal.chart}) on member {member_name(release)}"
-        )
+        latest, member = stored[0], member_name(release)
+        way = f"from revision {latest.version} ({latest.chart}) to {goal.version} ({goal.chart}) on member {member}"
+        if not sure:
+            require_consent("this rolls back", [f"HelmRelease {release.metadata.namespace}/{name}: {way}"])
+        say.action(f"rolling HelmRelease {name} back {way}")
         await _ask(cluster, release, _hold(release, goal.version, latest.version), say, timeout)
 
 

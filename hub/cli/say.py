@@ -7,20 +7,14 @@ and there a spinner turns while something takes longer than a second.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from contextlib import asynccontextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-_PATIENCE = 1.0  # seconds without a word that nobody minds
-_FRAMES, _FRAME = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", 0.1
-_CLEAR = "\r\x1b[2K"
+    from contextlib import AbstractAsyncContextManager
 
 
 def colourful(stream: IO[str]) -> bool:
@@ -34,8 +28,6 @@ class Say:
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stderr
         self._colour = colourful(self._stream)
-        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._spins = False
 
     def action(self, text: str) -> None:
         """We are about to change something."""
@@ -61,39 +53,15 @@ class Say:
         """It did not come true."""
         self._line("✗", "red", text)
 
-    @asynccontextmanager
-    async def busy(self, text: str) -> AsyncIterator[None]:
+    def busy(self, text: str) -> AbstractAsyncContextManager[None]:
         """Turn a spinner, on a terminal, while the body takes longer than a second; nothing of it stays."""
-        if not self._is_terminal:
-            yield
-            return
-        spinning = asyncio.create_task(self._spin(text))
-        try:
-            yield
-        finally:
-            spinning.cancel()
-            with suppress(asyncio.CancelledError):
-                await spinning
-            self._wipe()
+        from hub.cli.spinner import spinner_of
 
-    async def _spin(self, text: str) -> None:
-        await asyncio.sleep(_PATIENCE)
-        turn = 0
-        while True:
-            frame = _FRAMES[turn % len(_FRAMES)]
-            with suppress(UnicodeEncodeError):  # a terminal without such letters waits in silence
-                print(f"{_CLEAR}{frame} {text}", end="", file=self._stream, flush=True)
-                self._spins = True
-            turn += 1
-            await asyncio.sleep(_FRAME)
-
-    def _wipe(self) -> None:
-        if self._spins:
-            print(_CLEAR, end="", file=self._stream, flush=True)
-            self._spins = False
+        return spinner_of(self._stream).over(text)
 
     def _line(self, glyph: str, colour: str, text: str) -> None:
-        self._wipe()
+        if spinners := sys.modules.get("hub.cli.spinner"):  # not imported: nothing can turn
+            spinners.spinner_of(self._stream).wipe()
         shown = click.style(glyph, fg=colour) if self._colour else glyph
         try:
             print(shown, text, file=self._stream, flush=True)

@@ -60,7 +60,7 @@ class Cluster:
 @asynccontextmanager
 async def connect(scope: Scope) -> AsyncIterator[Cluster]:
     """
-    Open the API server that a scope names.
+    Open the API server that a scope names. On a terminal a spinner says so while it is slow.
 
     Raises:
         BadKubeconfig: There is no usable kubeconfig.
@@ -69,15 +69,17 @@ async def connect(scope: Scope) -> AsyncIterator[Cluster]:
     from hub.kube.light import lighten
 
     lighten()
-    from hub.kube.client import Client
+    from hub.cli.negotiation import NegotiatingClient
+    from hub.cli.spinner import spinner_of
     from hub.kube.config import load_kubeconfig
 
     config = load_kubeconfig(scope.kubeconfig, scope.context)
     namespace = None if scope.everywhere else scope.namespace or config.namespace or "default"
     agent = f"hubctl/{__version__}"
-    client = Client(config, name="hub", user_agent=agent, impersonate=scope.user, groups=scope.groups)
+    client = NegotiatingClient(config, name="hub", user_agent=agent, impersonate=scope.user, groups=scope.groups)
     try:
-        yield Cluster(client, namespace)
+        async with spinner_of().over(f"asking {config.address}"):
+            yield Cluster(client, namespace)
     finally:
         await client.aclose()
 

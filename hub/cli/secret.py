@@ -68,6 +68,35 @@ def git(name: str, scope: Scope, *, shown: bool, **given: str | None) -> None:
 
 
 @secret.command(
+    cls=ExampleCommand,
+    examples=(
+        (
+            "create secret githubapp charts-app --app-id 1 --app-installation-owner org --app-private-key app.pem",
+            "For one.",
+        ),
+    ),
+)
+@_common
+@click.option("--app-id", required=True, help="Number of the GitHub App.")
+@click.option("--app-installation-owner", default=None, help="Organization or user for whom it is installed.")
+@click.option("--app-installation-id", default=None, help="Number of that installation, instead.")
+@click.option("--app-private-key", metavar="FILE", required=True, help="Its private key, PEM.")
+@click.option("--app-base-url", default=None, help="API of a GitHub Enterprise server.")
+def githubapp(name: str, scope: Scope, *, shown: bool, **given: str | None) -> None:
+    """Create a Secret with a GitHub App, for a GitRepository with the provider github."""
+    keys = {
+        "app_id": "githubAppID",
+        "app_installation_owner": "githubAppInstallationOwner",
+        "app_installation_id": "githubAppInstallationID",
+        "app_base_url": "githubAppBaseURL",
+    }
+    data = _texts(given, **keys) | _files(given, app_private_key="githubAppPrivateKey")
+    if len({"githubAppInstallationOwner", "githubAppInstallationID"} & set(data)) != 1:
+        raise click.UsageError("say one of --app-installation-owner and --app-installation-id")
+    _make(scope, name, _OPAQUE, data, shown=shown)
+
+
+@secret.command(
     cls=ExampleCommand, examples=(("create secret helm repo-auth --username me --password -", "Basic authentication."),)
 )
 @_common

@@ -53,7 +53,7 @@ def helm_url(spec: dict[str, Any], path: str, value: str) -> None:
 
 def reference(spec: dict[str, Any], path: str, value: str) -> None:
     """Set ``KIND/NAME[.NAMESPACE]`` as a reference; the kind may be a short name."""
-    from hub.api.registry import kind_named
+    from hub.api.kinds import kind_named
 
     word, slash, rest = value.partition("/")
     name, _, namespace = rest.partition(".")
@@ -64,6 +64,12 @@ def reference(spec: dict[str, Any], path: str, value: str) -> None:
     except LookupError:
         kind = word  # the API server knows best which kinds may be named there
     plain(spec, path, {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})})
+
+
+def layer(spec: dict[str, Any], path: str, value: str) -> None:
+    """Set which layer of an artifact is taken, and what is done with it."""
+    media_type, _, operation = value.partition(",")
+    plain(spec, path, {"mediaType": media_type, **({"operation": operation} if operation else {})})
 
 
 def git_repository(spec: dict[str, Any], path: str, value: str) -> None:

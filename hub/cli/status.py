@@ -50,16 +50,15 @@ async def _once(scope: Scope) -> None:
     from hub.cli.fleet import Fleet
     from hub.cli.output import write_lines
     from hub.cli.relations import Relations
-    from hub.cli.say import Say
 
-    async with connect(scope) as cluster, Say().busy("asking the hub's API server"):
+    async with connect(scope) as cluster:
         relations = await Relations.load(cluster.client, cluster.namespace)
         lines = screen(Fleet.of(relations.objects.values()), cluster)
     write_lines(lines)
 
 
 async def _follow(scope: Scope) -> None:
-    from hub.api.registry import KINDS
+    from hub.api.kinds import KINDS
     from hub.cli.relations import Relations, key_of
     from hub.cli.say import Say
     from hub.cli.stream import Stream
@@ -107,6 +106,9 @@ def _shower(stack: ExitStack) -> Any:
         from rich.live import Live
         from rich.text import Text
 
+        from hub.cli.spinner import spinner_of
+
+        spinner_of().dismiss()
         live = stack.enter_context(Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="crop"))
         return lambda lines: live.update(Text.from_ansi("\n".join(lines)), refresh=True)
     last: list[str] = []

@@ -7,13 +7,14 @@ The first answer must come; whatever breaks after it is bridged, told once, and 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from hub.errors import ApiError, Expired, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from hub.api.kind import Api
     from hub.kube.client import Client, ObjectList
@@ -60,9 +61,11 @@ class Stream:
         self._lost = lost
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
-    async def batches(self) -> AsyncIterator[list[Change]]:
+    async def batches(self) -> AsyncGenerator[list[Change]]:
         """
         Yield every object there is in one batch (which may be empty), then whatever happens.
+
+        Whoever stops before the end closes it (``aclosing``), and with it the connection.
 
         Raises:
             ApiError: The API server refuses to list or watch them.
@@ -74,8 +77,9 @@ class Stream:
         version = listed.resource_version
         while True:
             try:
-                async for change in self._watch(version):
-                    yield [change]
+                async with aclosing(self._watch(version)) as changes:
+                    async for change in changes:
+                        yield [change]
             except Expired:
                 pass  # its history is gone, which costs nothing: the list below has the present
             except Transient as error:
@@ -103,17 +107,18 @@ class Stream:
                     raise
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _watch(self, version: str) -> AsyncIterator[Change]:
+    async def _watch(self, version: str) -> AsyncGenerator[Change]:
         events = self._client.watch(self._api, self._namespace, resource_version=version, labels=self._labels)
-        async for event in events:
-            if event.type == "BOOKMARK" or (self._name and event.object["metadata"]["name"] != self._name):
-                continue
-            if event.type == "DELETED":
-                self._known.pop(_identity(event.object), None)
-                yield Change("deleted", event.object)
-            else:
-                self._known[_identity(event.object)] = event.object
-                yield Change("changed", event.object)
+        async with aclosing(events):
+            async for event in events:
+                if event.type == "BOOKMARK" or (self._name and event.object["metadata"]["name"] != self._name):
+                    continue
+                if event.type == "DELETED":
+                    self._known.pop(_identity(event.object), None)
+                    yield Change("deleted", event.object)
+                else:
+                    self._known[_identity(event.object)] = event.object
+                    yield Change("changed", event.object)
 
     def _caught_up(self, listed: ObjectList) -> list[Change]:
         """Return what happened while nobody looked."""

@@ -36,7 +36,13 @@ class Order:
 _EVERY = click.option("--all", "every", is_flag=True, help="All objects of the kind in the namespace.")
 
 
-@click.command(cls=KindCommand)
+@click.command(
+    cls=KindCommand,
+    examples=(
+        ("suspend hr web", "Until 'hubctl resume hr web'."),
+        ("suspend source git --all", "What is there stays, nothing new comes."),
+    ),
+)
 @words_argument("KIND NAME...")
 @_EVERY
 @scope_options()
@@ -49,7 +55,10 @@ def suspend(words: tuple[str, ...], scope: Scope, *, every: bool) -> None:
     _order(words, scope, Order(suspend=True, every=every))
 
 
-@click.command(cls=KindCommand)
+@click.command(
+    cls=KindCommand,
+    examples=(("resume hr web", "And wait until it is ready."), ("resume hr --all --no-wait", "All of the namespace.")),
+)
 @words_argument("KIND NAME...")
 @_EVERY
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the objects are ready.")
@@ -61,23 +70,27 @@ def resume(words: tuple[str, ...], scope: Scope, *, every: bool, wait: bool, tim
 
 
 def _order(words: tuple[str, ...], scope: Scope, order: Order) -> None:
+    from hub.cli.columns import NEVER_SUSPENDED
     from hub.cli.kinds import one_kind
 
     kind, names = one_kind(words, every=order.every)
+    if kind.name in NEVER_SUSPENDED:
+        raise click.UsageError(f"a {kind.name} cannot be suspended: nobody works on it")
     asyncio.run(_all(scope, kind, names, order))
 
 
 async def _all(scope: Scope, kind: Kind, names: tuple[str, ...], order: Order) -> None:
     from hub.cli.failures import Failed
+    from hub.cli.objects import names_of, require_namespace
     from hub.cli.outcome import gathered
     from hub.cli.say import Say
 
     say = Say()
     async with connect(scope) as cluster:
         if order.every:
-            listed = await cluster.client.list(kind.api, cluster.namespace, metadata_only=True)
-            names = tuple(item["metadata"]["name"] for item in listed.items)
+            names = tuple(await names_of(cluster, kind))
             if not names:
+                await require_namespace(cluster)
                 raise Failed(f"no {kind.name} objects found in {cluster.where}")
         await gathered(say, [_one(cluster, kind, name, order, say) for name in names])
 

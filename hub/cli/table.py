@@ -2,7 +2,8 @@
 Text in columns: two spaces between them, no borders, nothing at the end of a line. Pure.
 
 Without a width every row is one line, whatever its length (scripts read it). With the width of a terminal the last
-column continues below itself, as long as a readable part of the line is left for it.
+column continues below itself when a readable part of the line is left for it, else below the row; columns that do not
+fit beside each other go on below too. Nothing is cut off.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GAP = "  "
-_READABLE = 40  # columns; narrower than this a wrapped message is harder to read than a broken line
+_INDENT = 4  # columns before what goes on below a row
+_READABLE = 40  # columns; a message that is wrapped narrower than this is hard to read
 
 _COLOURS = {
     "READY": {"True": "green", "False": "red", "Unknown": "yellow"},
@@ -60,27 +62,51 @@ class Table:
         return self._lines(row)
 
     def _lines(self, cells: Sequence[str], *, is_title: bool = False) -> list[str]:
+        """Lay out a row: columns on as few lines as the width allows, those below the first indented."""
         *front, last = cells
-        padded = [cell.ljust(width) for cell, width in zip(front, self.widths, strict=False)]
-        indent = sum(len(cell) + len(_GAP) for cell in padded)
-        first, *more = self._wrapped(last, indent)
-        if self.colour and not is_title:
-            padded = [self._painted(title, cell) for title, cell in zip(self.header, padded, strict=False)]
-        lines = [_GAP.join([*padded, first]).rstrip(), *(" " * indent + line for line in more)]
+        lines: list[str] = []
+        for columns in self._flow():
+            margin = " " * (_INDENT if lines else 0)
+            padded = [self._cell(column, front[column], is_title=is_title) for column in columns]
+            lines.append(margin + "".join(f"{cell}{_GAP}" for cell in padded))
+        used = len(click.unstyle(lines[-1]))
+        if self.width is None or used + len(click.unstyle(last)) <= self.width:
+            lines[-1] += last
+        elif self.width - used >= _READABLE:
+            first, *more = _wrapped(last, self.width - used)
+            lines[-1] += first
+            lines += [" " * used + line for line in more]
+        else:
+            lines += [" " * _INDENT + line for line in _wrapped(last, max(self.width - _INDENT, _READABLE))]
+        lines = [line.rstrip() for line in lines]
         return [click.style(line, bold=True) for line in lines] if self.colour and is_title else lines
 
-    def _wrapped(self, text: str, indent: int) -> list[str]:
-        room = self.width - indent if self.width else 0
-        if room < _READABLE:
-            return [text]
-        if "\x1b" in text:
-            return _wrapped_by_words(text, room)
-        return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    def _flow(self) -> list[list[int]]:
+        """Return the numbers of the columns before the last, line by line; without a width they are one line."""
+        lines: list[list[int]] = [[]]
+        room = self.width or 0
+        for column, width in enumerate(self.widths[:-1]):
+            if self.width and lines[-1] and width > room:
+                lines.append([])
+                room = self.width - _INDENT
+            lines[-1].append(column)
+            room -= width + len(_GAP)
+        return lines
+
+    def _cell(self, column: int, text: str, *, is_title: bool) -> str:
+        padded = text.ljust(self.widths[column])
+        return padded if is_title or not self.colour else self._painted(self.header[column], padded)
 
     @staticmethod
     def _painted(title: str, cell: str) -> str:
         colour = _COLOURS.get(title, {}).get(cell.strip())
         return click.style(cell, fg=colour) if colour else cell
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    if "\x1b" in text:
+        return _wrapped_by_words(text, room)
+    return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
 
 
 def _wrapped_by_words(text: str, room: int) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hub.cli.command import ExampleCommand, words_argument
+from hub.cli.output import terminal_width
 from hub.cli.scope import Cluster, Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ _OWNERS = (
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
 )
+_VALUES = 16  # where values begin
 _UP = 5  # owners above an object; a Pod has a ReplicaSet and a Deployment
 
 
@@ -118,7 +121,7 @@ def block(what: str, raw: dict[str, Any], relations: Relations) -> list[str]:
 
 
 def _described(raw: dict[str, Any]) -> list[str]:
-    from hub.api.registry import kind_for
+    from hub.api.kinds import kind_for
     from hub.cli.rows import revision
 
     kind, spec, meta = kind_for(raw["apiVersion"], raw["kind"]), raw.get("spec") or {}, raw["metadata"]
@@ -143,4 +146,12 @@ def _described(raw: dict[str, Any]) -> list[str]:
 
 
 def _fields(*pairs: tuple[str, str]) -> list[str]:
-    return [f"{f'{name}:':<16}{value}" for name, value in pairs if value]
+    return [line for name, value in pairs if value for line in _field(name, value)]
+
+
+def _field(name: str, value: str) -> list[str]:
+    width = terminal_width()
+    if not width:
+        return [f"{f'{name}:':<{_VALUES}}{value}"]
+    first, *more = textwrap.wrap(value, max(40, width - _VALUES), break_on_hyphens=False, break_long_words=False)
+    return [f"{f'{name}:':<{_VALUES}}{first}", *(" " * _VALUES + line for line in more)]

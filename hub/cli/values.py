@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hub.cli.command import words_argument
+from hub.cli.command import ExampleCommand, words_argument
+from hub.cli.lazy import SuggestingGroup
 from hub.cli.scope import Scope, connect, scope_options
 
 if TYPE_CHECKING:
@@ -23,20 +24,19 @@ _HIDDEN = "(hidden)"
 _LONGEST = 60  # characters of a value in a table; the other forms show all of it
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def values() -> None:
     """Tell where the values of a release come from."""
 
 
-_EXAMPLES = """\b
-Examples:
-  hubctl values explain hr/web            Every value of a release, and the layer that set it.
-  hubctl values explain hr/web image.tag  One value, or what is below a key.
-  hubctl values explain hr/web -o yaml    In full, for programs.
-"""
-
-
-@values.command(epilog=_EXAMPLES)
+@values.command(
+    cls=ExampleCommand,
+    examples=(
+        ("values explain hr/web", "Every value of a release, and the layer that set it."),
+        ("values explain hr/web image.tag", "One value, or what is below a key."),
+        ("values explain hr/web -o yaml", "In full, for programs."),
+    ),
+)
 @words_argument("hr/NAME [KEY.PATH]")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from hub.api.duration import Duration
@@ -68,14 +69,15 @@ class Wait:
             name=self._name,
             lost=lambda why: self._say.warning(f"{why}; trying again"),
         )
-        async for batch in stream.batches():
-            if not batch:
-                raise Failed(f"{self._what} is not there (any more)")
-            for change in batch:
-                if change.what == "deleted":
-                    raise Failed(f"{self._what} was deleted meanwhile")
-                if found := self._judge(change.object):
-                    return found
+        async with aclosing(stream.batches()) as batches:
+            async for batch in batches:
+                if not batch:
+                    raise Failed(f"{self._what} is not there (any more)")
+                for change in batch:
+                    if change.what == "deleted":
+                        raise Failed(f"{self._what} was deleted meanwhile")
+                    if found := self._judge(change.object):
+                        return found
         raise AssertionError("a stream does not end")
 
     def _judge(self, raw: dict[str, Any]) -> Resource | None:

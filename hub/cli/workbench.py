@@ -73,7 +73,7 @@ async def workbench(cluster: Cluster, artifacts_at: str = "") -> AsyncIterator[W
         await git.prepare()
         stack.callback(git.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        way: aiohttp.ClientSession = Detour(cluster.client, session)  # type: ignore[assignment]  # GET is all it takes
+        way: aiohttp.ClientSession = Detour(cluster.client, session, artifacts_at)  # type: ignore[assignment]  # GET is all it takes
         artifacts = ArtifactReader(store, lambda: way, retries=1)
         helm = await Helm.find(root / "helm")
         renderers = PostRenderers(root / "helm" / "plugins")
@@ -85,5 +85,5 @@ async def workbench(cluster: Cluster, artifacts_at: str = "") -> AsyncIterator[W
         pool = await stack.enter_async_context(reaching(cluster))
         yield Workbench(
             cluster.client, root, pool, gateway, renderers, helm, store, artifacts, ChartBuilder(store, trees), git,
-            Reader(cluster.client, artifacts, trees, artifacts_at),
+            Reader(cluster.client, artifacts, trees),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +26,7 @@ from hub.kube.transport import Transport
 from hub.kube.unreachable import Cause, Unreachable, explain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 
     from hub.api.meta import Api
     from hub.kube.config import ClusterConfig
@@ -232,7 +232,7 @@ class Client:
         resource_version: str | None = None,
         labels: str | None = None,
         metadata_only: bool = False,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent]:
         """
         Yield what happens after ``resource_version``, for as long as the server plays along.
 
@@ -244,13 +244,15 @@ class Client:
         while True:
             query |= {"resourceVersion": version, "timeoutSeconds": str(random.randint(*_WATCH_SECONDS))}  # noqa: S311  # spreads load
             began = asyncio.get_running_loop().time()
-            async for event in self._stream(api.path(None, namespace), query, _METADATA if metadata_only else _JSON):
-                version = event.object.get("metadata", {}).get("resourceVersion") or version
-                yield event
+            accept = _METADATA if metadata_only else _JSON
+            async with aclosing(self._stream(api.path(None, namespace), query, accept)) as events:
+                async for event in events:
+                    version = event.object.get("metadata", {}).get("resourceVersion") or version
+                    yield event
             if asyncio.get_running_loop().time() - began < 1.0:
                 await asyncio.sleep(1.0)  # a server that ends every stream at once is not hammered
 
-    async def _stream(self, path: str, query: Mapping[str, str | None], accept: str) -> AsyncIterator[WatchEvent]:
+    async def _stream(self, path: str, query: Mapping[str, str | None], accept: str) -> AsyncGenerator[WatchEvent]:
         link = self._transport
         async with link.open("GET", link.url(path, query), {"Accept": accept}, silence=_WATCH_SILENCE) as response:
             if response.status != HTTPStatus.OK:

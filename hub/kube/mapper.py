@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hub.api.meta import Api
+from hub.content.shared import Shared
 from hub.errors import NotFound
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Mapper:
         self._read = read
         self._kinds: dict[str, dict[str, Api]] = {}
         self._asked: dict[str, float] = {}
+        self._asking: Shared[None] = Shared()
 
     async def api(self, api_version: str, kind: str) -> Api:
         """
@@ -43,14 +45,17 @@ class Mapper:
         known = self._kinds.get(api_version, {}).get(kind)
         if known is not None:
             return known
-        now = asyncio.get_running_loop().time()
-        if now - self._asked.get(api_version, float("-inf")) > _PAUSE:
-            self._asked[api_version] = now
-            self._kinds[api_version] = await self._ask(api_version)
+        if asyncio.get_running_loop().time() - self._asked.get(api_version, float("-inf")) > _PAUSE:
+            await self._asking.run(api_version, lambda: self._learn(api_version))
         found = self._kinds.get(api_version, {}).get(kind)
         if found is None:
             raise NotFound(404, "NotFound", f'no matches for kind "{kind}" in version "{api_version}"')
         return found
+
+    async def _learn(self, api_version: str) -> None:
+        """Ask, and keep the answer: only then it counts as asked, for those too who wait for the same."""
+        self._kinds[api_version] = await self._ask(api_version)
+        self._asked[api_version] = asyncio.get_running_loop().time()
 
     async def _ask(self, api_version: str) -> dict[str, Api]:
         group, _, version = api_version.rpartition("/")

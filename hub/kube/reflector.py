@@ -94,7 +94,7 @@ class Reflector:
         watch = self._client.watch(self._api, self._namespace, resource_version=listed.resource_version, **self._filter)
         self.live = True
         self.synced.set()
-        async with contextlib.aclosing(watch) as events:  # type: ignore[type-var]  # an async generator
+        async with contextlib.aclosing(watch) as events:
             async for event in events:
                 if event.type != "BOOKMARK":
                     for news in self._roster.take(event.type, event.object, loop.time()):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from hub.api.image import GROUP as IMAGES
+from hub.api.kinds import IMAGE as IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

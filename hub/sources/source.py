@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from hub.api.kinds import SOURCE
 from hub.api.meta import READY, Artifact, Resource
-from hub.api.source import GROUP, SourceStatus
+from hub.api.source import SourceStatus
 from hub.content.store import StoreFailed
 from hub.runtime.steps import Attempt, Reconciler
 
@@ -126,8 +127,8 @@ class SourceReconciler(Reconciler[S]):
         artifact = _status(attempt).artifact
         annotations = {}
         if artifact is not None:
-            annotations[f"{GROUP}/revision"] = artifact.revision
-            annotations[f"{GROUP}/digest"] = artifact.digest
+            annotations[f"{SOURCE}/revision"] = artifact.revision
+            annotations[f"{SOURCE}/digest"] = artifact.digest
         self.recorder.normal(attempt.resource, reason, message, annotations=annotations)
 
     def _place(self, attempt: Attempt[S]) -> tuple[str, str, str]:

@@ -1,31 +1,22 @@
-"""
-What every verb prints, to the letter: piped, and on a terminal of 100 columns. ``HUB_GOLDEN=write`` writes it anew.
-
-The pages are in ``golden/``, one for each case: the command, the exit code, stdout, stderr, then the terminal's. What
-differs from run to run (names of namespaces, ports, versions, ages) is replaced by stand-ins.
-"""
+"""What verbs that only look print, to the letter: piped, and on a terminal. See the module ``cli_golden``."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import uuid
-from pathlib import Path
 
 import pytest
-from cli_kit import Hubctl, Objects, artifact, snapshot
+from cli_golden import check, page
+from cli_kit import Hubctl, Objects, artifact, snapshot, stored
 
 from hub.api.helm import HelmRelease
 from hub.api.meta import EVENTS, SECRETS
 from hub.api.source import GitRepository, HelmChart
 from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
-from hub.release.storage import encode
 
 pytestmark = pytest.mark.cluster
 
-FOLDER = Path(__file__).parent / "golden"
 RELEASE, GIT, CHART = HelmRelease.KIND, GitRepository.KIND, HelmChart.KIND
 COMMIT = "master@sha1:" + "ab" * 20
 
@@ -39,6 +30,7 @@ CASES = {
     "get-jsonpath": ["get", "hr", "-o", 'jsonpath={range .items[*]}{.metadata.name}{"\\t"}{.spec.suspend}{"\\n"}{end}'],
     "get-jsonpath-one": ["get", "hr", "one", "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'],
     "get-nothing": ["get", "hr", "-l", "app=none"],
+    "get-no-color": ["get", "hr", "--no-color"],
     "get-bad-selector": ["get", "hr", "-l", "app in web"],
     "get-unknown": ["get", "helmrelase"],
     "get-no-namespace": ["get", "hr", "-n", "nowhere"],
@@ -76,11 +68,63 @@ CASES = {
         "--kubeconfig-secret-ref", "member1", "--depends-on", "a,b/c", "--values-from", "Secret/s", "--crds", "Create",
         "--create-target-namespace", "--export",
     ],
+    "create-helm": ["create", "source", "helm", "x", "--url", "oci://ghcr.io/x", "--oci-provider", "aws", "--export"],
+    "create-oci": [
+        "create", "source", "oci", "x", "--url", "oci://ghcr.io/x/y", "--tag-semver", ">=1.0.0", "--secret-ref", "s",
+        "--verify-provider", "cosign", "--insecure", "--export",
+    ],
+    "create-oci-keyless": [
+        "create", "source", "oci", "x", "--url", "oci://ghcr.io/x/y", "--verify-provider", "cosign", "--verify-issuer",
+        "^https://token.actions.githubusercontent.com$", "--verify-subject", "^https://github.com/x/.*$", "--cert-ref",
+        "certs", "--layer-selector", "application/vnd.oci.image.layer.v1.tar+gzip,copy", "--export",
+    ],
+    "create-bucket": [
+        "create", "source", "bucket", "x", "--bucket-name", "b", "--endpoint", "minio:9000", "--region", "eu",
+        "--export",
+    ],
+    "create-chart": [
+        "create", "source", "chart", "x", "--source", "HelmRepository/r", "--chart", "app", "--chart-version", "1.x",
+        "--export",
+    ],
+    "create-image-repository": ["create", "image", "repository", "x", "--image", "ghcr.io/x/y", "--export"],
+    "create-image-policy": [
+        "create", "image", "policy", "x", "--image-ref", "x", "--select-semver", ">=1.0.0", "--export",
+    ],
+    "create-image-update": [
+        "create", "image", "update", "x", "--git-repo-ref", "r", "--git-repo-path", "./deploy", "--author-email",
+        "bot@example.com", "--push-branch", "main", "--export",
+    ],
+    "create-unknown": ["create", "sauce", "git", "x"],
+    "create-bad-interval": ["create", "source", "git", "x", "--url", "https://x/y", "--interval", "soon", "--export"],
     "create-without-url": ["create", "source", "git", "x"],
     "create-no-namespace": ["create", "source", "git", "x", "--url", "https://x/y", "-n", "nowhere"],
     "secret-git": ["create", "secret", "git", "x", "--username", "me", "--password", "pw", "--export"],
+    "secret-helm": ["create", "secret", "helm", "x", "--username", "me", "--password", "pw", "--export"],
+    "secret-oci": ["create", "secret", "oci", "x", "--url", "ghcr.io", "-u", "me", "-p", "pw", "--export"],
+    "secret-githubapp": [
+        "create", "secret", "githubapp", "x", "--app-id", "1", "--app-installation-id", "2", "--app-private-key",
+        "/none",
+    ],
+    "secret-githubapp-whose": [
+        "create", "secret", "githubapp", "x", "--app-id", "1", "--app-private-key", "/none",
+    ],
+    "suspend-external": ["suspend", "source", "external", "x"],
+    "secret-tls": ["create", "secret", "tls", "x", "--ca-crt-file", "/none"],
+    "secret-without-password": ["create", "secret", "git", "x", "--username", "me"],
     "secret-proxy": ["create", "secret", "proxy", "x", "--address", "http://proxy:3128", "--export"],
     "diff-missing": ["diff", "hr", "nobody"],
+    "stats": ["stats"],
+    "stats-json": ["stats", "-o", "json"],
+    "values-explain-inline": ["values", "explain", "hr/valued"],
+    "values-explain-missing": ["values", "explain", "hr/valeud"],
+    "completion-bash": ["completion", "bash"],
+    "completion-fish": ["completion", "fish"],
+    "completion-unknown": ["completion", "tcsh"],
+    "get-typo": ["get", "hr", "oen"],
+    "get-namespace-typo": ["get", "hr", "-n", "defualt"],
+    "no-kubeconfig": ["get", "hr", "--kubeconfig", "/none"],
+    "no-context": ["get", "hr", "--context", "none"],
+    "forbidden": ["suspend", "hr", "one", "--as", "jane"],
     "no-such-verb": ["reconsile", "hr", "one"],
     "no-verb-for-kind": ["history", "source", "git", "repo"],
 }  # fmt: skip
@@ -95,20 +139,13 @@ async def pages(clusters, forks):
     await _fill(Objects(client, namespace))
     await client.aclose()
     hubctl = Hubctl(clusters.hub.kubeconfig, namespace, forks)
-    found = {name: _page(name, *await _run(hubctl, words), namespace) for name, words in CASES.items()}
+    found = {name: page(words, *await _run(hubctl, words), namespace) for name, words in CASES.items()}
     clusters.hub.kubectl("delete", "namespace", namespace, "--wait=false")
     return found
 
 
 async def _run(hubctl, words):
     return await asyncio.gather(hubctl(*words), hubctl.on_a_terminal(*words))
-
-
-def _page(name, piped, shown, namespace):
-    assert "\x1b" not in piped.out + piped.err
-    assert shown.code == piped.code, shown.out
-    parts = [f"$ hubctl {' '.join(CASES[name])!r}", f"exit code {piped.code}", "--- stdout", piped.out]
-    return normal("\n".join([*parts, "--- stderr", piped.err, "--- terminal", shown.out]), namespace)
 
 
 async def _fill(objects: Objects) -> None:
@@ -153,6 +190,7 @@ async def _fill(objects: Objects) -> None:
     await objects.make(RELEASE, "two", broken, suspend=True)
     await objects.make(RELEASE, "sick", broken)
     await objects.make(RELEASE, "three")
+    await objects.make(RELEASE, "valued", {"conditions": ready}, values={"image": {"tag": "v1"}, "replicas": 2})
     labels = {"metadata": {"labels": {"app": "web"}}}
     await objects.client.patch(RELEASE.api, "one", objects.namespace, labels)
     await objects.client.create(
@@ -190,43 +228,6 @@ def event(number, namespace, told):
     }
 
 
-def stored(version, status, chart):
-    """A revision as Helm stores it."""
-    info = {"status": status, "description": "Upgrade complete", "last_deployed": "2026-01-01T00:00:00Z"}
-    metadata = {"name": "hello-kubernetes", "version": chart, "appVersion": "1.10"}
-    raw = {
-        "name": "app-app",
-        "namespace": "app",
-        "version": version,
-        "info": info,
-        "chart": {"metadata": metadata},
-        "manifest": "",
-    }
-    labels = {"owner": "helm", "name": "app-app", "version": str(version), "status": status}
-    return {
-        "metadata": {"name": f"sh.helm.release.v1.app-app.v{version}", "labels": labels}, "type": "helm.sh/release.v1",
-        "data": {"release": encode(raw)},
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_page(pages, name):
-    path = FOLDER / f"{name}.txt"
-    if os.environ.get("HUB_GOLDEN") == "write":
-        FOLDER.mkdir(exist_ok=True)
-        path.write_text(pages[name])
-    assert pages[name] == path.read_text()
-
-
-def test_no_page_is_left_over():
-    assert {path.stem for path in FOLDER.glob("*.txt")} == set(CASES)
-
-
-def normal(text: str, namespace: str) -> str:
-    """Replace what differs from run to run by stand-ins of the same length where columns depend on it."""
-    text = text.replace(namespace, "test-00000000").replace("\x1b", "\\e")
-    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
-    text = re.sub(r"hubctl: v\S+", "hubctl: VERSION", text)
-    aged, count = re.subn(r"(?<!: )(?<![\w.:+\[;-])\d+[smhd](\d+[smh])?(?![\w.:+-])", "AGE", text)
-    # Columns are as wide as the ages that are gone now.
-    return (re.sub(r"(?<=\S) {2,}", "  ", aged) if count else text) + "\n"
+    check(name, pages[name])

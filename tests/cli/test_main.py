@@ -1,4 +1,5 @@
 import io
+import json
 import subprocess
 import sys
 
@@ -21,10 +22,46 @@ def test_help_imports_nothing_heavy():
         assert verb.help in " ".join(ran.stdout.split())
 
 
+def test_a_list_needs_no_models(tmp_path):
+    """They take longer to import than the API server takes to answer."""
+    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
+    cluster = {"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}
+    config = {
+        "clusters": [cluster],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [context],
+        "current-context": "x",
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    words = ["--kubeconfig", str(tmp_path / "config"), "get", "hr"]
+    code = f"import sys; from hub.cli.main import main; import hub.cli.printer; main({words}); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "refused the connection" in ran.stderr
+    assert not {"pydantic", "pydantic_core", "hub.api.registry", "rich"} & set(ran.stdout.split())
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_is_there_and_has_help(name, capsys):
     assert main([name, "--help"]) == 0
     assert "Usage:" in capsys.readouterr().out
+
+
+def commands(command=hubctl, path=()):
+    """Yield every command that is no group, by its words."""
+    if not isinstance(command, click.Group):
+        yield pytest.param(path, id=" ".join(path))
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*path, name))
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_every_command_has_examples(words, capsys):
+    assert main([*words, "--help"]) == 0
+    _, heading, examples = capsys.readouterr().out.partition("\nExamples:\n")
+    assert heading
+    assert examples.split()[:2] == ["hubctl", words[0]]
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -104,7 +104,10 @@ async def test_remove(hubctl, objects, there, namespace):
     assert ran.code == 1
     assert "releases go to member edge: web" in ran.err
     await objects.client.delete(HelmRelease.KIND.api, "web", namespace)
-    assert (await hubctl("member", "remove", "edge")).code == 0
+    asked = await hubctl("member", "remove", "edge")
+    assert (asked.code, asked.err.splitlines()[-1]) == (1, "✗ nothing was changed: there is nobody to ask; say --yes")
+    assert f"Secret {namespace}/edge: the kubeconfig of it" in asked.err
+    assert (await hubctl("member", "remove", "edge", "--yes")).code == 0
     for api in (Member.KIND.api, SECRETS):
         with pytest.raises(NotFound):
             await objects.client.get(api, "edge", namespace)

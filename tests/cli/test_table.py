@@ -29,7 +29,10 @@ def test_without_a_terminal_a_row_is_one_line_however_long():
         pytest.param(
             52, ["a     one two three four five six seven eight nine", "      ten"], id="wraps below the last column"
         ),
-        pytest.param(30, ["a     one two three four five six seven eight nine ten"], id="too narrow is left alone"),
+        pytest.param(
+            45, ["a", "    one two three four five six seven eight", "    nine ten"], id="goes below a row without room"
+        ),
+        pytest.param(60, ["a     one two three four five six seven eight nine ten"], id="fits"),
     ],
 )
 def test_the_last_column_continues_below_itself_on_a_terminal(width, want):
@@ -59,4 +62,17 @@ def test_colours_take_no_room_when_a_cell_is_wrapped():
     assert [click.unstyle(line) for line in table.lines(["a", styled])] == [
         "a  word0 word1 word2 word3 word4 word5 word6 word7",
         "   word8",
+    ]
+
+
+def test_columns_without_room_go_on_below():
+    table = Table(["NAME", "REVISION", "MEMBER", "AGE", "MESSAGE"], width=44)
+    rows = [["web", "1.0.0+5f0c7a91be02", "gitops/member1", "5s", "Helm install succeeded for release apps/web.v1"]]
+    assert rendered(table, rows) == [
+        "NAME  REVISION            MEMBER",
+        "    AGE  MESSAGE",
+        "web   1.0.0+5f0c7a91be02  gitops/member1",
+        "    5s",
+        "    Helm install succeeded for release",
+        "    apps/web.v1",
     ]

@@ -83,7 +83,7 @@ async def test_delete_tells_what_goes_and_asks(hubctl, objects):
     typo = await hubctl("delete", "source", "git", "repo", "rpeo", "--yes")
     assert (typo.code, typo.err) == (
         1,
-        f"✗ GitRepository object 'rpeo' not found in \"{objects.namespace}\" namespace\n",
+        f"✗ GitRepository object 'rpeo' not found in \"{objects.namespace}\" namespace; did you mean 'repo'?\n",
     )
     assert await objects.read(GIT, "repo")
     yes = await hubctl.on_a_terminal("delete", "source", "git", "repo", typed="y\n")

@@ -126,7 +126,7 @@ async def test_uninstall_keeps_objects_and_install_finds_them_again(installed, n
     cluster = installed.cluster
     cluster.apply(namespace, REPOSITORY)
     uid = cluster.get("gitrepository/kept", namespace)["metadata"]["uid"]
-    ran = await installed.hubctl("uninstall")
+    ran = await installed.hubctl("uninstall", "--yes")
     assert "objects and their definitions are kept" in ran.err
     assert not cluster.kubectl("get", "deployment", "--namespace", NS, "--output=name")
     assert not cluster.kubectl("get", "clusterrole", "hub", "--ignore-not-found")

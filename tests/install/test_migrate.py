@@ -224,7 +224,7 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
     ran = await installed.hubctl("check")
     assert "flux-system/source-controller of Flux runs" in ran.err
 
-    ran = await installed.hubctl("migrate", "--timeout=3m")
+    ran = await installed.hubctl("migrate", "--yes", "--timeout=3m")
     assert "1 of 1 releases adopted as they were" in ran.err
     assert replicas(flux) == {"source-controller": 0, "helm-controller": 0}
 
@@ -258,7 +258,7 @@ async def test_over_and_back_without_an_upgrade(flux, installed, clusters, tmp_p
     finally:
         await hub.stop()
 
-    await installed.hubctl("migrate", "--back", "--timeout=3m")
+    await installed.hubctl("migrate", "--back", "--yes", "--timeout=3m")
     assert replicas(flux) == {"source-controller": 1, "helm-controller": 1}
     assert flux.host.get("deployment/hub", "hub-system")["spec"]["replicas"] == 0
     assert flux.status()["history"] == history

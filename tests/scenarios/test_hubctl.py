@@ -8,7 +8,8 @@ import re
 
 import pytest
 import yaml
-from cli_kit import Hubctl
+from cli_golden import check, page
+from cli_kit import Forks, Hubctl
 from scenario_scene import Scene
 
 pytestmark = pytest.mark.cluster
@@ -29,6 +30,19 @@ spec:
 """
 
 
+PAGES = {
+    "live-why": ["why", "hr", "web"],
+    "live-tree": ["tree", "source", "git", "charts"],
+    "live-trace": ["trace", "deployment", "web", "-n", "{target}"],
+    "live-history": ["history", "hr", "web"],
+    "live-diff-same": ["diff", "hr", "web"],
+    "live-diff-path": ["diff", "hr", "--all", "--path", "{here}"],
+    "live-values-explain": ["values", "explain", "hr/sick"],
+    "live-build": ["build", "helmrelease", "web"],
+    "live-debug-values": ["debug", "hr", "sick", "--show-values"],
+}
+
+
 @pytest.fixture(scope="module")
 async def scene(world):
     """A release of a chart, and one whose Pods do not get ready."""
@@ -44,6 +58,26 @@ async def scene(world):
 @pytest.fixture
 def hubctl(scene):
     return Hubctl(scene.world.sites["hub"].kubeconfig, scene.names["ns"])
+
+
+@pytest.fixture(scope="module")
+async def pages(scene, tmp_path_factory):
+    """The page of each command that only looks, before anything else happens to the releases."""
+    folder, ns = tmp_path_factory.mktemp("pages"), scene.names["ns"]
+    names = {"here": written(scene, folder / "here", replicas=5), "target": scene.names["target"]}
+    async with Forks(folder) as forks:
+        hubctl = Hubctl(scene.world.sites["hub"].kubeconfig, ns, forks)
+
+        async def one(words):
+            filled = [word.format(**names) for word in words]
+            return page(words, await hubctl(*filled), await hubctl.on_a_terminal(*filled), ns)
+
+        return dict(zip(PAGES, await asyncio.gather(*map(one, PAGES.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_page(pages, name):
+    check(name, pages[name])
 
 
 async def test_what_is_there(hubctl, scene):
@@ -137,7 +171,7 @@ async def test_diff(hubctl, scene, tmp_path):
 async def test_a_rollback_stays_until_the_next_change(hubctl, scene):
     await scene.push({"web/values.yaml": {"replicas": 2}})
     await scene.expect({"HelmRelease/web": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    ran = await hubctl("rollback", "hr", "web")
+    ran = await hubctl("rollback", "hr", "web", "--yes")
     assert ran.code == 0, ran.err
     assert "is revision 1 again, and stays so until chart, values or spec change" in ran.err
     deployment = f"member1:Deployment/{scene.names['target']}/web"
@@ -177,7 +211,7 @@ async def test_a_force_gives_a_rollback_up(hubctl, scene):
     await scene.expect({"HelmRelease/forced": {"conditions": {"Ready": "True InstallSucceeded"}}})
     await scene.step("patch HelmRelease/forced", {"spec": {"values": {"message": "two"}}})
     await scene.expect({"HelmRelease/forced": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    assert (await hubctl("rollback", "hr", "forced", "--to", "1")).code == 0
+    assert (await hubctl("rollback", "hr", "forced", "--to", "1", "--yes")).code == 0
     ran = await hubctl("reconcile", "hr", "forced", "--force")
     assert ran.code == 0
     await scene.expect(
@@ -203,7 +237,7 @@ async def test_a_rollback_that_fails_is_not_tried_again(hubctl, scene):
     await scene.expect({"HelmRelease/failing": {"conditions": {"Ready": "True InstallSucceeded"}}})
     await scene.step("patch HelmRelease/failing", {"spec": {"values": {"podAnnotations": None}}})
     await scene.expect({"HelmRelease/failing": {"conditions": {"Ready": "True UpgradeSucceeded"}}})
-    ran = await hubctl("rollback", "hr", "failing", "--to", "1")
+    ran = await hubctl("rollback", "hr", "failing", "--to", "1", "--yes")
     assert ran.code == 1
     assert "Helm rollback on request of release" in ran.err
     assert "to revision 1 failed" in ran.err
