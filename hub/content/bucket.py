@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_OBJECTS = 100_000
 _AT_ONCE = 8
 _CONNECT = "10s"
-_CODE = re.compile(r"<Code>([^<]{1,100})</Code>(?:\s*<Message>([^<]{1,200})</Message>)?")
+_CODE = re.compile(r"<Code>([^<]{1,100})</Code>(?:\s*<Message>([^<\n]{1,200}))?")
 _STATUS = re.compile(r"status code: (\d{3}[^:\n]{0,40})")
 _CAUSES = (
     (re.compile(r"Expired|NotValidYet"), "its certificate has expired, or is not valid yet"),
@@ -42,7 +42,10 @@ _CAUSES = (
     (re.compile(r"TimedOut|timed out|elapsed"), "it did not answer in time"),
     (re.compile(r"IncompleteMessage|UnexpectedEof|ConnectionReset"), "it closed the connection"),
 )
-_DENIED = ("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "XAdminUserNotFound", "401 ", "403 ")
+_DENIED = (
+    *("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "XAdminUserNotFound", "401 ", "403 "),
+    *("AuthenticationFailed", "AuthorizationFailure", "AuthorizationPermissionMismatch"),  # as Azure has it
+)
 
 
 class BucketFailed(Transient):

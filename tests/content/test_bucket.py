@@ -200,6 +200,8 @@ def test_explain_takes_code_and_message_only():
     text = "<Error><Code>Oops</Code><Message>Went wrong.</Message><AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>"
     settings = BucketSettings("aws", "b", "s3.amazonaws.com")
     assert explain(text, settings) == "Oops: Went wrong."
+    azure = "<Error>\n  <Code>AuthorizationFailure</Code>\n  <Message>No.\nRequestId:1</Message></Error>"
+    assert explain(azure, settings) == "AuthorizationFailure: No. (check the keys in the Secret)"
     assert explain("status code: 503 Service Unavailable: <html>", settings) == (
         "'s3.amazonaws.com' answered 503 Service Unavailable"
     )
