@@ -61,7 +61,8 @@ class HubUnderTest:
         self.log_file = folder / "hub.log"
         self._command = [
             sys.executable, "-m", "hub", f"--kubeconfig={kubeconfig}", f"--storage-path={folder / 'storage'}",
-            "--listen=127.0.0.1:0", f"--watch-namespace={namespace}", "--log-format=json", "--log-level=debug",
+            "--listen=127.0.0.1:0", "--webhook-listen=", "--log-format=json", "--log-level=debug",
+            f"--watch-namespace={namespace}",
         ]  # fmt: skip
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "HELM_"))}
         self._environ = plain | {"PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -16,7 +16,17 @@ from hub.settings import Settings, chart_value
 
 FILE = Path(__file__).parent / "hub" / "values.schema.json"
 
-OWN = frozenset({"kubeconfig", "listen", "artifact_address", "advertise_address", "storage_path", "lease_namespace"})
+OWN = frozenset(
+    {
+        "kubeconfig",
+        "listen",
+        "webhook_listen",
+        "artifact_address",
+        "advertise_address",
+        "storage_path",
+        "lease_namespace",
+    }
+)
 """Settings that the chart itself gives: addresses, folders, and which cluster it is on."""
 
 _TEXT = {"type": "string"}
@@ -56,12 +66,9 @@ def schema() -> dict[str, Any]:
                 clusterAdmin=_SWITCH,
             ),
             persistence=_mapping(enabled=_SWITCH, size=_TEXT, storageClassName=_TEXT, accessModes=_LIST),
-            service=_mapping(
-                type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
-                port={"type": "integer", "minimum": 1, "maximum": 65535},
-                annotations=_TEXTS,
-            ),
-            networkPolicy=_mapping(enabled=_SWITCH, **{"from": _ENTRIES}),
+            service=_SERVICE,
+            webhooks=_SERVICE,
+            networkPolicy=_mapping(enabled=_SWITCH, webhooksFrom=_ENTRIES, **{"from": _ENTRIES}),
             podDisruptionBudget=_mapping(enabled=_SWITCH, minAvailable={"type": ["integer", "string"]}),
             serviceMonitor=_mapping(enabled=_SWITCH, interval=_TEXT, labels=_TEXTS),
             dashboard=_mapping(enabled=_SWITCH, labels=_TEXTS),
@@ -83,6 +90,13 @@ def schema() -> dict[str, Any]:
 
 def _mapping(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+_SERVICE = _mapping(
+    type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    port={"type": "integer", "minimum": 1, "maximum": 65535},
+    annotations=_TEXTS,
+)
 
 
 def _settings() -> Any:

@@ -15,6 +15,7 @@ from hub.images.latest import ImagePolicyReconciler
 from hub.images.limits import RegistryLimits
 from hub.images.scan import ImageRepositoryReconciler
 from hub.members.controller import MemberReconciler
+from hub.notify.receiver import ReceiverReconciler
 from hub.release.controller import HelmReleaseReconciler
 from hub.sources.controllers import SourceTools
 from hub.sources.controllers import reconcilers as source_reconcilers
@@ -91,6 +92,7 @@ def controllers(tools: Tools) -> dict[str, Reconciler[Any]]:
         ),
         "Member": MemberReconciler(*common, pool=tools.pool, releases=tools.wiring.releases_of),
         **_images(tools),
+        "Receiver": ReceiverReconciler(*common, secrets=tools.secrets, access=tools.access),
     }
 
 

@@ -39,6 +39,9 @@ from hub.kube.client import Client
 from hub.kube.config import load_kubeconfig
 from hub.members.gateway import Gateway
 from hub.members.pool import Pool
+from hub.notify.hooks import HookServer
+from hub.notify.hooks import Tools as HookTools
+from hub.notify.identity import Identities
 from hub.release.helm import Helm
 from hub.release.postrender import PostRenderers
 from hub.runtime import allocator, log, metrics, trace
@@ -133,12 +136,11 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         queue = Queue[Key](lane=partial(lane_of, cache))
         leases = await _leases(settings, config, stack)
         leadership = Leadership(leases)
-        server = Server(
-            settings.serve.listen,
-            root / "artifacts",
-            lambda: "" if watcher.synced.is_set() else "not synced yet",
-            leadership.others,
-        )
+
+        def ready() -> str:
+            return "" if watcher.synced.is_set() else "not synced yet"
+
+        server = Server(settings.serve.listen, root / "artifacts", ready, leadership.others)
         await server.start()
         stack.push_async_callback(server.stop)
         store.base_url = f"http://{settings.serve.artifact_address or server.address}"
@@ -154,10 +156,7 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         stack.push_async_callback(recorder.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         artifacts = ArtifactReader(store, lambda: session)
-        git, trees = GitCache(root / "git", max_size=settings.sources.git_max_size), Trees(root / "trees")
-        await git.prepare()
-        await trees.prepare()
-        stack.callback(git.close)
+        git, trees = await _caches(settings, stack)
         secrets = SecretReader(client, settings.kube.watch_namespace)
         clouds = Clouds()
         pool = Pool(
@@ -192,7 +191,12 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
             session=lambda: session,
             sources=settings.sources,
         )
-        _log.info("Started", extra={"version": __version__, "address": server.address, "cluster": config.server})
+        hooks = HookTools(client, cache, recorder, secrets, tools.access, Identities(lambda: session))
+        webhooks = await _serve_hooks(settings.serve.webhook_listen, hooks, ready, stack)
+        _log.info(
+            "Started",
+            extra={"version": __version__, "address": server.address, "webhooks": webhooks, "cluster": config.server},
+        )
         work = Work(cache, queue, leadership, controllers(tools))
         objects = metrics.Objects(
             cache, lambda one: leadership.owns(word_of(one)), _gauges(queue, leadership, work, pool)
@@ -200,6 +204,26 @@ async def _parts(settings: Settings, config: ClusterConfig) -> AsyncIterator[_Pa
         stack.enter_context(metrics.registered(objects))
         cache.subscribe(metrics.forget)
         yield _Parts(secrets, watcher, _feed(cache), work, leadership)
+
+
+async def _caches(settings: Settings, stack: AsyncExitStack) -> tuple[GitCache, Trees]:
+    """Return what was fetched and unpacked before, on disk."""
+    root = settings.serve.storage_path
+    git, trees = GitCache(root / "git", max_size=settings.sources.git_max_size), Trees(root / "trees")
+    await git.prepare()
+    await trees.prepare()
+    stack.callback(git.close)
+    return git, trees
+
+
+async def _serve_hooks(listen: str, tools: HookTools, ready: Callable[[], str], stack: AsyncExitStack) -> str:
+    """Serve webhooks; return where, the empty text when nowhere."""
+    if not listen:
+        return ""
+    server = HookServer(listen, tools, ready)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    return server.address
 
 
 def _wire(wiring: Wiring, secrets: SecretReader, git: GitCache, pool: Pool) -> None:

@@ -75,6 +75,9 @@ class ServeSettings:
 
     storage_path: Path = _setting(_default_storage, "Folder of the artifact store and the git caches.")
     listen: str = _setting("127.0.0.1:9790", "Address for health, metrics and artifacts; port 0 picks a free one.")
+    webhook_listen: str = _setting(
+        "127.0.0.1:9292", "Address for webhooks (Receiver); port 0 picks a free one, nothing at all serves none."
+    )
     artifact_address: str = _setting("", "Host and port that artifact URLs name. Default: the listen address.")
     advertise_address: str = _setting(
         "", "Host and port at which other replicas reach this one. Default: the listen address."

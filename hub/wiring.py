@@ -16,10 +16,12 @@ from hub.api.fleet import Member
 from hub.api.helm import HelmRelease
 from hub.api.image import ImagePolicy, ImageRepository, ImageUpdateAutomation
 from hub.api.meta import Key
+from hub.api.notification import Receiver
 from hub.api.source import GitRepository, HelmChart
 from hub.images import triggers as images
 from hub.members import inventory
 from hub.members.pool import Change as MemberChange
+from hub.notify import triggers as notify
 from hub.release import dependencies, layer_refs
 from hub.release import triggers as release
 from hub.runtime.cache import Change
@@ -70,6 +72,7 @@ REFERENCES = (
     Route(HelmRelease.KIND, layer_refs.objects_of, lambda _old, _new: True),
     Route(ImageRepository.KIND, images.references_of, lambda _old, _new: True),
     Route(ImageUpdateAutomation.KIND, images.signing_key_of, lambda _old, _new: True),
+    Route(Receiver.KIND, notify.secret_of, lambda _old, _new: True),
 )
 AT_PLACE = Route(GitRepository.KIND, sources.place_of, lambda _old, _new: True)
 OF_SECRET = Route(Member.KIND, inventory.secrets_of, lambda _old, _new: True)

@@ -114,7 +114,17 @@ class Stage:
         self.image = server.repository(IMAGE)
 
     def _run_hub(self) -> None:
-        command = [sys.executable, "-m", "hub", "--kubeconfig", str(self.kubeconfig("hub")), "--listen", "127.0.0.1:0"]
+        command = [
+            sys.executable,
+            "-m",
+            "hub",
+            "--kubeconfig",
+            str(self.kubeconfig("hub")),
+            "--listen",
+            "127.0.0.1:0",
+            "--webhook-listen",
+            "",
+        ]
         self._spawn("hub", [*command, "--storage-path", str(self.folder / "storage")])
 
     def _spawn(self, name: str, command: list[str], stdout: int | None = None) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from hub.api.kind import AGE, READY, STATUS, Api, Column, Kind, Version
 
 SOURCE, IMAGE, FLEET = "source.toolkit.fluxcd.io", "image.toolkit.fluxcd.io", "fleet.hubctl.io"
+NOTIFICATION = "notification.toolkit.fluxcd.io"
 _SOURCES, _IMAGES = ("all", "fluxcd", "fluxcd-sources"), ("all", "fluxcd", "fluxcd-images")
 _SOURCE_VERSIONS = (Version("v1beta1", deprecated=True), Version("v1beta2", deprecated=True), Version("v1"))
 
@@ -134,6 +135,13 @@ IMAGE_UPDATE_AUTOMATION = Kind(
     columns=(READY, STATUS, Column("Last run", ".status.lastAutomationRunTime"), AGE),
 )
 
+RECEIVER = Kind(
+    api=Api(NOTIFICATION, "v1", "Receiver", "receivers"),
+    versions=(Version("v1beta1", deprecated=True), Version("v1beta2", deprecated=True), Version("v1")),
+    names=("receiver", "receivers"),
+    categories=("all", "fluxcd", "fluxcd-notifications"),
+)
+
 MEMBER = Kind(
     api=Api(FLEET, "v1alpha1", "Member", "members"),
     versions=(Version("v1alpha1"),),
@@ -164,6 +172,7 @@ KINDS: tuple[Kind, ...] = (
     IMAGE_REPOSITORY,
     IMAGE_POLICY,
     IMAGE_UPDATE_AUTOMATION,
+    RECEIVER,
     MEMBER,
 )
 

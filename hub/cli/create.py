@@ -230,6 +230,12 @@ async def write(cluster: Cluster, api: Any, body: dict[str, Any], say: Say) -> N
 
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "Receiver": (
+        (
+            "create receiver app --type github --event ping,push --secret-ref token --resource GitRepository/app",
+            "Have a push to GitHub looked at now.",
+        ),
+    ),
     "ImageRepository": (("create image repository app --image ghcr.io/org/app --interval 30s --export", "Print one."),),
     "ImagePolicy": (("create image policy app --image-ref app --select-semver '>=1.0.0'", "Follow versions."),),
     "ImageUpdateAutomation": (

@@ -171,6 +171,12 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("select-numeric", "policy.numerical.order", "As numbers: asc takes the largest, desc the smallest."),
         Flag("reflect-digest", "digestReflectionPolicy", "Look up the digest: Never, IfNotPresent or Always."),
     ),
+    "Receiver": (
+        Flag("type", "type", "Who calls: github, gitlab, generic-hmac, dockerhub, ...", needed=True),
+        _SECRET,
+        Flag("event", "events", "Event that counts.", "list"),
+        Flag("resource", "resources", "KIND/NAME[.NAMESPACE] to look at.", "list", needed=True, put=setters.references),
+    ),
     "ImageUpdateAutomation": (
         Flag("git-repo-ref", "sourceRef", "Name of the GitRepository.", needed=True, put=setters.git_repository),
         Flag("git-repo-namespace", "sourceRef.namespace", "Its namespace, when it is another."),

@@ -53,6 +53,15 @@ def helm_url(spec: dict[str, Any], path: str, value: str) -> None:
 
 def reference(spec: dict[str, Any], path: str, value: str) -> None:
     """Set ``KIND/NAME[.NAMESPACE]`` as a reference; the kind may be a short name."""
+    plain(spec, path, _reference(value))
+
+
+def references(spec: dict[str, Any], path: str, value: list[str]) -> None:
+    """Set several ``KIND/NAME[.NAMESPACE]``."""
+    plain(spec, path, [_reference(one) for one in value])
+
+
+def _reference(value: str) -> dict[str, str]:
     from hub.api.kinds import kind_named
 
     word, slash, rest = value.partition("/")
@@ -63,7 +72,7 @@ def reference(spec: dict[str, Any], path: str, value: str) -> None:
         kind = kind_named(word).name
     except LookupError:
         kind = word  # the API server knows best which kinds may be named there
-    plain(spec, path, {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})})
+    return {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})}
 
 
 def layer(spec: dict[str, Any], path: str, value: str) -> None:

@@ -18,7 +18,7 @@ class BadExpression(ValueError):
 
 
 class Expression:
-    """A compiled expression that says yes or no."""
+    """A compiled expression, most often one that says yes or no."""
 
     def __init__(self, text: str) -> None:
         """
@@ -37,17 +37,21 @@ class Expression:
         Raises:
             ValueError: It cannot be evaluated for them (a field is not there), or is neither true nor false.
         """
-        try:
-            result = self._program.execute(dict(variables))
-        except KeyError as error:
-            raise ValueError(f"no such key: {error.args[0]}") from error
-        except Exception as error:
-            raise ValueError(str(error)) from error
+        result = self.value(variables)
         if not isinstance(result, bool):
             raise ValueError(  # noqa: TRY004  the expression is at fault, not a type of ours
                 f"the result is of type {type(result).__name__}, not a boolean"
             )
         return result
+
+    def value(self, variables: Mapping[str, Any]) -> Any:
+        """Return what the expression is for some variables; raises ``ValueError`` when it cannot be evaluated."""
+        try:
+            return self._program.execute(dict(variables))
+        except KeyError as error:
+            raise ValueError(f"no such key: {error.args[0]}") from error
+        except Exception as error:
+            raise ValueError(str(error)) from error
 
 
 @lru_cache(maxsize=1024)

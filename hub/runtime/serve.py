@@ -16,6 +16,7 @@ from aiohttp import web
 from yarl import URL
 
 from hub.runtime import metrics
+from hub.runtime.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,21 +44,15 @@ class Server:
     def __init__(
         self, listen: str, root: Path, ready: Callable[[], str], others: Callable[[], Sequence[str]] = tuple
     ) -> None:
-        host, _, port = listen.rpartition(":")
-        if not port.isdecimal():
-            raise ValueError(f"'{listen}' is not an address to listen on; it should look like 127.0.0.1:9790")
-        self._host = host.strip("[]") or "127.0.0.1"
-        self._port = int(port)
+        self._listener = Listener(listen, "127.0.0.1:9790")
         self._root = root
         self._ready = ready
         self._others = others
-        self._runner: web.AppRunner | None = None
 
     @property
     def address(self) -> str:
         """``host:port`` that is listened on; known after :meth:`start`."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        return self._listener.address
 
     async def start(self) -> None:
         """
@@ -71,16 +66,11 @@ class Server:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/{path:.+}", self._artifact)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        await self._listener.start(app)
 
     async def stop(self) -> None:
         """Stop listening and close what is open."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

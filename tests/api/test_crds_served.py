@@ -17,6 +17,7 @@ MANIFESTS = sorted(DATA.glob("*.yaml"))
 NAMESPACE = "api-served"
 
 SOURCE, HELM = "source.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
+NOTIFICATION = "notification.toolkit.fluxcd.io"
 METADATA = {"name": "a", "namespace": NAMESPACE}
 REPOSITORY = {
     "apiVersion": f"{SOURCE}/v1",
@@ -49,6 +50,12 @@ IMAGES = {
         "git": {"commit": {"author": {"email": "a@example.com"}, "messageTemplate": "{{ .AutomationObject }}"}},
         "update": {"path": "./a", "strategy": "Setters"},
     },
+}
+RECEIVER = {
+    "type": "github",
+    "events": ["push"],
+    "secretRef": {"name": "a"},
+    "resources": [{"kind": "GitRepository", "name": "*", "matchLabels": {"a": "b"}, "filter": "req.a == 'b'"}],
 }
 RELEASE = {
     "apiVersion": f"{HELM}/v2",
@@ -126,9 +133,25 @@ def other(kind, **spec):
     return {"apiVersion": f"{SOURCE}/v1", "kind": kind, "metadata": METADATA, "spec": OTHERS[kind] | spec}
 
 
+def receiver(**spec):
+    kept = {name: value for name, value in (RECEIVER | spec).items() if value is not None}
+    return {"apiVersion": f"{NOTIFICATION}/v1", "kind": "Receiver", "metadata": METADATA, "spec": kept}
+
+
+ISSUERS = [{"issuerURL": "https://a.example.com", "validations": [{"expression": "true", "message": "no"}]}]
 ONE_CHART = "either chart or chartRef must be set"
 DURATION = "should match '^([0-9]+"
 REFUSED = [
+    pytest.param(receiver(type="gitea"), "Unsupported value: ", id="receiver of no known type"),
+    pytest.param(receiver(secretRef=None), "spec.secretRef is required", id="receiver without a secret"),
+    pytest.param(receiver(type="generic-oidc"), "spec.oidcProviders is required", id="receiver without issuers"),
+    pytest.param(
+        receiver(type="generic-oidc", oidcProviders=ISSUERS), "spec.secretRef is not accepted", id="secret and issuers"
+    ),
+    pytest.param(receiver(oidcProviders=ISSUERS), "only accepted when spec.type", id="issuers of another type"),
+    pytest.param(
+        receiver(resources=[{"kind": "Pod", "name": "a"}]), "Unsupported value: ", id="receiver for another kind"
+    ),
     pytest.param(changed(REPOSITORY, url="git@example.com:a.git"), "spec.url", id="url without scheme"),
     pytest.param(changed(REPOSITORY, url=None), "spec.url: Required value", id="no url"),
     pytest.param(changed(REPOSITORY, interval="soon"), DURATION, id="interval is not a duration"),
@@ -292,7 +315,9 @@ def test_every_version_reads_what_another_wrote(server, kind):
     base = {"GitRepository": changed(REPOSITORY, gitImplementation="libgit2"), "HelmChart": CHART, "HelmRelease": WIDE}
     base |= {
         name: {"kind": name, "apiVersion": kind.api.api_version, "spec": spec}
-        for name, spec in (OTHERS | IMAGES | {"Member": {"kubeConfig": {"secretRef": {"name": "a"}}}}).items()
+        for name, spec in (
+            OTHERS | IMAGES | {"Receiver": RECEIVER, "Member": {"kubeConfig": {"secretRef": {"name": "a"}}}}
+        ).items()
     }
     versions = [version.name for version in kind.versions]
     for written in versions:

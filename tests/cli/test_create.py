@@ -33,6 +33,19 @@ KNOWN = [kind for kind in KINDS if kind.name in FLAGS]
             },
             id="keyless signatures",
         ),
+        pytest.param(
+            "Receiver",
+            {"type": "github", "event": ("ping,push",), "resource": ("gitrepo/a", "HelmRepository/b.c")},
+            {
+                "type": "github",
+                "events": ["ping", "push"],
+                "resources": [
+                    {"kind": "GitRepository", "name": "a"},
+                    {"kind": "HelmRepository", "name": "b", "namespace": "c"},
+                ],
+            },
+            id="receiver",
+        ),
         pytest.param("HelmRepository", {"url": "oci://x/y"}, {"url": "oci://x/y", "type": "oci"}, id="registry"),
         pytest.param("HelmRepository", {"url": "https://x"}, {"url": "https://x"}, id="chart repository"),
         pytest.param(

@@ -87,6 +87,10 @@ CASES = {
         "--export",
     ],
     "create-image-repository": ["create", "image", "repository", "x", "--image", "ghcr.io/x/y", "--export"],
+    "create-receiver": [
+        "create", "receiver", "x", "--type", "github", "--event", "ping,push", "--secret-ref", "token",
+        "--resource", "gitrepo/x", "--export",
+    ],
     "create-image-policy": [
         "create", "image", "policy", "x", "--image-ref", "x", "--select-semver", ">=1.0.0", "--export",
     ],

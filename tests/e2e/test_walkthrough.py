@@ -85,7 +85,7 @@ async def test_the_steps_do_what_the_page_says(tmp_path):
     shutil.copytree(EXAMPLE, checkout / "examples" / "multicluster")
     script = "\n".join(steps()).replace("8080", str(free_port())).replace("/tmp/hub-storage", str(tmp_path / "storage"))
     script = script.replace(
-        "hub --storage-path", "hub --listen 127.0.0.1:0 --storage-path"
+        "hub --storage-path", "hub --listen 127.0.0.1:0 --webhook-listen 127.0.0.1:0 --storage-path"
     )  # people have 9790 to spare
     try:
         printed = await shell(script, home=tmp_path, cwd=checkout)

@@ -35,7 +35,7 @@ class HubProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self._argv = [
             sys.executable, "-m", "hub", f"--kubeconfig={kubeconfig}", f"--storage-path={self.storage}",
-            "--listen=127.0.0.1:0", "--log-format=json", "--log-level=debug", *flags,
+            "--listen=127.0.0.1:0", "--webhook-listen=127.0.0.1:0", "--log-format=json", "--log-level=debug", *flags,
         ]  # fmt: skip
         plain = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
         self._env = {**plain, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
