@@ -84,7 +84,7 @@ def _check_signature(call: Call, token: bytes, header: str) -> None:
 
 
 def _same(given: str, wanted: str, header: str) -> None:
-    if not hmac.compare_digest(given.encode(), wanted.encode()):
+    if not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
         raise Refused(f"the header {header} is not what the token of this Receiver gives")
 
 

@@ -70,6 +70,7 @@ REFUSED = [
     pytest.param("generic-hmac", {"X-Signature": f"md5={mac('md5')}"}, BODY, (), "is not <sha1", id="a weak digest"),
     pytest.param("generic-hmac", {"X-Signature": "sha256="}, BODY, (), "token of this Receiver", id="an empty one"),
     pytest.param("generic-hmac", {"X-Signature": "sha256=é"}, BODY, (), "token of this Receiver", id="no ASCII"),
+    pytest.param("generic-hmac", {"X-Signature": "sha256=\udcff"}, BODY, (), "token of this Receiver", id="no UTF-8"),
     pytest.param("generic-hmac", EXAMPLE[1], BODY + b" ", (), "token of this Receiver", id="another body"),
     pytest.param("github", {}, BODY, (), "no header X-Hub-Signature", id="github: nothing"),
     pytest.param(
