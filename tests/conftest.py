@@ -25,13 +25,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from hub.api.meta import NAMESPACES
 from hub.dev.binaries import Toolbox
 from hub.dev.environment import Environment
 from hub.dev.gitserver import GitServer
 from hub.dev.progress import Progress
+from hub.kube.client import Client
+from hub.kube.config import load_kubeconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from hub.dev.cluster import Cluster
 
@@ -156,15 +159,31 @@ async def clusters(tmp_path_factory, pytestconfig, toolbox):
 
 
 @pytest.fixture
-def namespace(clusters):
-    """The name of a namespace that was just made on the hub and on every member."""
+async def namespace(clusters):
+    """
+    The name of a namespace that was just made on the hub and on every member.
+
+    Afterwards only the hub's goes, for a hub of later tests would find what is in it: to remove a namespace costs an
+    API server more than most tests do.
+    """
     name = f"test-{uuid.uuid4().hex[:8]}"
-    for cluster in clusters.all:
-        cluster.create_namespace(name)
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await asyncio.gather(
+        *(_as_admin(cluster, lambda client: client.create(NAMESPACES, body)) for cluster in clusters.all)
+    )
     yield name
     for cluster in clusters.all:
         cluster.resume()
-        cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    await _as_admin(clusters.hub, lambda client: client.delete(NAMESPACES, name))
+
+
+async def _as_admin(cluster: LiveCluster, call: Callable[[Client], Awaitable[Any]]) -> None:
+    """Ask an API server for something, by a connection of its own: it may have been stopped since the last one."""
+    client = Client(load_kubeconfig(cluster.kubeconfig))
+    try:
+        await call(client)
+    finally:
+        await client.aclose()
 
 
 @pytest.fixture(scope="session")

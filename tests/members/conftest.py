@@ -99,8 +99,7 @@ def namespaces(clusters, namespace):
     """Two namespaces on the first member: for objects and for records."""
     name = f"{namespace}-store"
     clusters.members[0].create_namespace(name)
-    yield namespace, name
-    clusters.members[0].kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    return namespace, name
 
 
 @dataclass

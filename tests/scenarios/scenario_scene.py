@@ -91,14 +91,17 @@ class Scene:
             await self._clean()
 
     async def _clean(self) -> None:
-        """Ask for the removal of everything and go on; the hub and the clusters have time for it later."""
+        """
+        Ask for the removal of what the hub looks at, and go on; it has time for it later.
+
+        The members' namespaces stay: to remove them costs their API servers more than a scenario does.
+        """
         hub, ns = self.world.sites["hub"], self.names["ns"]
         for kind in ("HelmRelease", "GitRepository"):
             for one in await hub.list(kind, ns):
                 await hub.delete(Ref("hub", kind, ns, one["metadata"]["name"]))
-        for site in self.world.sites.values():
-            for name in ("ns", "target", "storage"):
-                await site.delete(Ref(site.name, "Namespace", "", self.names[name]))
+        for name in ("ns", "target", "storage"):
+            await hub.delete(Ref("hub", "Namespace", "", self.names[name]))
 
     # Given
 
