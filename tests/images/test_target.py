@@ -138,6 +138,7 @@ class TestTags:
 
 
 @pytest.mark.looptime
+@pytest.mark.asyncio(loop_scope="function")
 class TestLimits:
     async def test_few_scans_of_one_registry_at_once(self):
         limits, busy, most = RegistryLimits(), {"a": 0, "b": 0}, {"a": 0, "b": 0}
