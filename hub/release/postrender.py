@@ -201,8 +201,9 @@ async def _rendered(manifest: bytes, renderers: Sequence[PostRenderer]) -> Rende
             manifest = await _kustomize(manifest, renderer.kustomize)
         except RenderFailed as error:
             raise RenderFailed(f"{where}: {error}") from error
-        items = manifests.objects(before.decode())
-        idle += [f"{where}.{one}" for one in idle_patches(renderer.kustomize, items)]
+        if renderer.kustomize.patches or renderer.kustomize.patches_json6902:
+            items = await asyncio.to_thread(manifests.objects, before.decode())
+            idle += [f"{where}.{one}" for one in idle_patches(renderer.kustomize, items)]
     return Rendered(manifest, idle)
 
 
